@@ -1,0 +1,51 @@
+"""See what a neural network does: live activations, and pictures that units prefer, in the notebook."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .activations import Inspector, Layer, Prediction, ReceptiveField, Unit
+    from .live import GridFrame, LivePipeline
+    from .models import ImageError, VisionModel, WeightsError, list_models, load, wrap
+    from .widgets import ActivationGrid, Camera, DeepVis, FramePump
+
+__all__ = [
+    "ActivationGrid",
+    "Camera",
+    "DeepVis",
+    "FramePump",
+    "GridFrame",
+    "ImageError",
+    "Inspector",
+    "Layer",
+    "LivePipeline",
+    "Prediction",
+    "ReceptiveField",
+    "Unit",
+    "VisionModel",
+    "WeightsError",
+    "list_models",
+    "load",
+    "wrap",
+]
+
+# Imported when first asked for: `import deepvis_widgets` costs milliseconds, and a GPU node needs no ipywidgets.
+ROOMS = {
+    "activations": ("Inspector", "Layer", "Prediction", "ReceptiveField", "Unit"),
+    "live": ("GridFrame", "LivePipeline"),
+    "models": ("ImageError", "VisionModel", "WeightsError", "list_models", "load", "wrap"),
+    "widgets": ("ActivationGrid", "Camera", "DeepVis", "FramePump"),
+}
+ROOM_OF = {name: room for room, names in ROOMS.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+    if name not in ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{ROOM_OF[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

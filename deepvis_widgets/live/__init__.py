@@ -1,0 +1,5 @@
+"""Moving pictures without widgets."""
+
+from .pipeline import GridFrame, LivePipeline
+
+__all__ = ["GridFrame", "LivePipeline"]

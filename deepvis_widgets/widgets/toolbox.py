@@ -1,0 +1,160 @@
+"""DeepVis: a camera or a picture, the layers of a network, every unit of one of them, and what the network says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets
+import matplotlib as mpl
+import numpy as np
+import traitlets
+from PIL import Image
+
+from ..activations import Inspector, Layer, Prediction
+from ..live import GridFrame, LivePipeline
+from ..models import VisionModel, load
+from ..models.images import decode
+from .activation_grid import ActivationGrid, with_png
+from .frame_pump import Camera, Frame, FramePump
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+STATIC = Path(__file__).parent / "static"
+SMOOTHING = 0.8  # of the range, from frame to frame: a camera's noise moves the maximum by a tenth, which is seen as flicker
+MANY = 512  # units; more tiles than that are too small to see anything in at first sight
+
+
+class Toolbar(anywidget.AnyWidget):
+    """The network's name and its layers, to choose one."""
+
+    _esm = STATIC / "toolbox.js"
+    _css = STATIC / "toolbox.css"
+    name = traitlets.Unicode().tag(sync=True)
+    groups = traitlets.List().tag(sync=True)
+    layer = traitlets.Unicode().tag(sync=True)
+
+
+class Predictions(anywidget.AnyWidget):
+    """The most probable classes, as bars."""
+
+    _esm = STATIC / "predictions.js"
+    _css = STATIC / "predictions.css"
+    items = traitlets.List().tag(sync=True)
+
+    def show(self, predictions: Sequence[Prediction], *, keep: bool) -> None:
+        """Show them; ``keep`` also stores them in the widget's state."""
+        items = [{"label": prediction.label, "probability": prediction.probability} for prediction in predictions]
+        if keep:
+            self.items = items
+        else:
+            self.send({"kind": "predictions", "items": items})
+
+
+class DeepVis(ipywidgets.Box):
+    """Look into a network, live. ``DeepVis()`` shows the bundled one.
+
+    Args:
+        model: from `deepvis_widgets.load` or `deepvis_widgets.wrap`; the bundled network unless given.
+        source: what the network sees: an ipywebrtc stream, or a picture (a path, bytes, a PIL image, an array). The user's
+            camera unless given, one press away, and a sample picture until then.
+        layer: which layer to show first.
+
+    Attributes:
+        grid: the `ActivationGrid`; its ``unit`` is the selected one.
+        pump: the `FramePump`.
+        pipeline: the `LivePipeline`.
+    """
+
+    def __init__(self, model: VisionModel | None = None, *, source: Any = None, layer: str | None = None) -> None:  # noqa: ANN401
+        model = load("caffenet-mini") if model is None else model
+        stream = source if isinstance(source, ipywidgets.DOMWidget) else None
+        inspector = Inspector(model)
+        self.pipeline = LivePipeline(model, layer or default_layer(inspector), smoothing=SMOOTHING, inspector=inspector)
+        self.pump = FramePump(model.input_size[1:], stream or Camera())
+        self.grid = ActivationGrid()
+        self.predictions = Predictions()
+        groups = [[_entry(layer, group[0]) for layer in group] for group in inspector.outline]
+        self.toolbar = Toolbar(name=model.name, groups=groups, layer=self.pipeline.layer)
+        self._frame: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        side = ipywidgets.Box([self.pump, self.predictions]).add_class("dv-side")
+        super().__init__([self.toolbar, side, self.grid])
+        self.add_class("dv-toolbox")
+        self._connect()
+        self._use_layer()
+        self.look(sample() if source is None or stream is not None else source)
+
+    @property
+    def layer(self) -> str:
+        """The layer shown; set it by name."""
+        return self.pipeline.layer
+
+    @layer.setter
+    def layer(self, name: str) -> None:
+        self.pipeline.inspector.layer(name)  # raises before anything changes
+        self.toolbar.layer = name
+
+    def look(self, picture: Any) -> None:  # noqa: ANN401 - as `decode`
+        """Show a picture instead of the camera: a path, bytes, a PIL image or an array.
+
+        Raises:
+            ImageError: it cannot be used; what was shown stays.
+        """
+        decoded = decode(picture, 3)
+        self.pump.running = False
+        self.pump.show(decoded)
+        self._step(Frame(np.asarray(decoded), 0, 0.0, 0), keep=True)
+
+    def close(self) -> None:
+        """End the camera and the thread, and remove everything from the page."""
+        for widget in (self.pump, self.grid, self.predictions, self.toolbar):
+            widget.close()
+        super().close()
+
+    def picture(self) -> Image.Image | None:
+        """The maps shown now, as one picture."""
+        return self.grid.picture()
+
+    def _connect(self) -> None:
+        self.pump.on_frame(lambda frame: self._step(frame, keep=self.pump.frozen))
+        self.pump.observe(lambda _change: self.grid.keep(), "state")
+        self.toolbar.observe(lambda _change: self._use_layer(), "layer")
+        self.grid.observe(lambda change: setattr(self.pipeline, "tile", max(1, change["new"])), "tile")
+
+    def _step(self, frame: Frame, *, keep: bool) -> None:
+        self._frame = frame.pixels
+        result = self.pipeline.step(frame.pixels)
+        self._show(result, keep=keep, sequence=frame.sequence, captured=frame.captured, dropped=frame.dropped)
+
+    def _show(self, result: GridFrame, *, keep: bool, **stamp: Any) -> None:  # noqa: ANN401 - as ActivationGrid.show
+        self.grid.show(result, result.layer, keep=keep, **stamp)
+        self.predictions.show(result.predictions, keep=keep)
+
+    def _use_layer(self) -> None:
+        """Another layer: the next frame shows it, and where none comes the last one is shown again."""
+        self.pipeline.layer = self.toolbar.layer
+        self.grid.describe(self.pipeline.inspector.layer(self.toolbar.layer), self.pipeline.model.labels)
+        if self._frame is not None and (self.pump.state != "live" or self.pump.frozen):
+            self._step(Frame(self._frame, 0, 0.0, 0), keep=True)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
+        return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
+
+
+def sample() -> Path:
+    """A picture that everyone has: Grace Hopper, as matplotlib ships her."""
+    return Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+
+
+def default_layer(inspector: Inspector) -> str:
+    """The deepest of the listed layers whose maps still show where something is: conv5 of caffenet-mini."""
+    listed = [group[0] for group in inspector.outline]
+    spatial = [layer for layer in listed if len(layer.shape) == 3 and min(layer.shape[1:]) >= 6 and layer.units <= MANY]
+    return (spatial or listed)[-1].name
+
+
+def _entry(layer: Layer, main: Layer) -> dict[str, str]:
+    inside = layer.name.removeprefix(main.path + ".") if layer is not main else layer.name
+    return {"name": layer.name, "text": inside, "title": f"{layer.name}: {layer.kind}, {'×'.join(map(str, layer.shape))}"}
