@@ -47,12 +47,12 @@ class Heatmaps:
 
 
 class Range:
-    """The range of a layer, from frame to frame.
+    """The range of a layer, from frame to frame; symmetric where it reaches below zero, so that zero stays in the middle.
 
     Args:
         smoothing: 0 takes each frame's own minimum and maximum, as the toolbox does; towards 1 the range follows more
             slowly, which keeps a live picture from flickering. A larger maximum always counts at once, so nothing clips.
-        fixed: a (low, high) that always holds.
+        fixed: a (low, high) that always holds, symmetric or not.
     """
 
     def __init__(self, smoothing: float = 0.0, fixed: tuple[float, float] | None = None) -> None:
@@ -70,6 +70,8 @@ class Range:
         if self._last is not None:
             low = min(low, self._last[0] + (1 - self.smoothing) * (low - self._last[0]))
             high = max(high, self._last[1] + (1 - self.smoothing) * (high - self._last[1]))
+        if low < 0:
+            low, high = -max(-low, high), max(-low, high)
         self._last = (low, high)
         return self._last
 
@@ -103,7 +105,7 @@ def shrink(maps: Tensor, tile: int) -> Tensor:
 def to_bytes(maps: Tensor, span: Range | None = None) -> Heatmaps:
     """Float maps (units, h, w) -> bytes, over one range for the whole layer.
 
-    Layers that have negative values get a symmetric range, so that zero stays in the middle; others start at their minimum.
+    Layers that have negative values get a symmetric range (see `Range`); others start at their minimum.
     """
     # Convolutions leave channels last in memory; going through the values in that order is ten times faster.
     channels_last = maps.permute(1, 2, 0).is_contiguous()
@@ -114,12 +116,10 @@ def to_bytes(maps: Tensor, span: Range | None = None) -> Heatmaps:
         broken = ~torch.isfinite(values)
         values = values.masked_fill(broken, 0)
         low, high = _bounds(values)
-    signed = low < 0
-    if signed:
-        low, high = -max(-low, high), max(-low, high)
     low, high = (span or Range()).update(low, high)
+    signed = low < 0 and low == -high
     scale = 255 / max(high - low, TINY)
-    pixels = torch.add(-low * scale + 0.5, values.float(), alpha=scale)
+    pixels = torch.add(0.5, values.float() - low, alpha=scale)  # the difference first: far from zero, float32 has no digits left
     if span is not None and span.fixed is not None:  # otherwise nothing lies outside
         pixels = pixels.clamp_(0, 255)
     if broken is not None:
@@ -150,7 +150,8 @@ def bend(maps: NDArray[np.uint8], *, boost: float = 0.0, gamma: float = 1.0, sig
     values = (maps - 127.5) / 127.5 if signed else maps / 255
     peaks = np.abs(values).max(axis=(1, 2), keepdims=True) + TINY
     values = values * peaks**-boost
-    return np.sign(values) * np.minimum(np.abs(values), 1) ** gamma
+    bent: NDArray[np.float64] = np.sign(values) * np.minimum(np.abs(values), 1) ** gamma
+    return bent
 
 
 def mosaic(
@@ -166,7 +167,7 @@ def mosaic(
         side: width in pixels.
     """
     units, height, width = heatmaps.maps.shape
-    rows, columns = tile_grid(units, width / height)
+    rows, columns = tile_grid(units, height / width)
     bent = bend(heatmaps.maps, boost=boost, gamma=gamma, signed=heatmaps.signed)
     index = np.rint(bent * 127.5 + 127.5 if heatmaps.signed else bent * 255).astype(np.uint8)
     tiles = colours[index]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
@@ -16,7 +17,7 @@ from .recorder import flatten, record
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ..models import VisionModel
+    from deepvis_widgets.models import VisionModel
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,9 @@ class Inspector:
         return self._by_name[name]
 
     @overload
-    def activations(self, images: Any, layer: str) -> Tensor: ...  # noqa: ANN401
+    def activations(self, images: Any, layer: str) -> Tensor: ...
     @overload
-    def activations(self, images: Any, layer: Sequence[str]) -> dict[str, Tensor]: ...  # noqa: ANN401
+    def activations(self, images: Any, layer: Sequence[str]) -> dict[str, Tensor]: ...
 
     def activations(self, images: Any, layer: str | Sequence[str]) -> Tensor | dict[str, Tensor]:
         """What one or several layers compute for one or several pictures, in one pass that stops at the deepest.
@@ -90,7 +91,7 @@ class Inspector:
             recording = record(self.model, self.model.preprocess(images), layers)
         return recording.activations[layer] if isinstance(layer, str) else {name: recording.activations[name] for name in names}
 
-    def predict(self, images: Any, k: int = 5) -> tuple[tuple[Prediction, ...], ...]:  # noqa: ANN401
+    def predict(self, images: Any, k: int = 5) -> tuple[tuple[Prediction, ...], ...]:
         """The ``k`` most probable classes of each picture, most probable first.
 
         Raises:
@@ -101,23 +102,26 @@ class Inspector:
         return top_k(self.model, output, k)
 
 
-def top_k(model: VisionModel, output: Any, k: int) -> tuple[tuple[Prediction, ...], ...]:  # noqa: ANN401
+def top_k(model: VisionModel, output: Any, k: int) -> tuple[tuple[Prediction, ...], ...]:
     """The most probable classes in what a classifier returned, (N, classes), per picture.
 
-    Outputs that are probabilities already (not negative, adding up to 1) are taken as they are, others are logits.
+    Outputs that are probabilities already (not negative, adding up to 1) are taken as they are, others are logits. A class
+    whose probability is not a number is left out.
 
     Raises:
         ValueError: the output has no such shape.
     """
-    first = next(flatten(output), ("", None))[1]
-    if first is None or first.ndim != 2:
+    key, first = next(flatten(output), ("", None))
+    if first is None or first.ndim != 2 or key.count("[") > 1:  # deeper down lie the boxes of a detector
         shape = None if first is None else tuple(first.shape)
         raise ValueError(f"{model.name} is no classifier: its output is {shape}, not (N, classes)")
     logits = first.float()
     done = bool((logits >= 0).all()) and bool(((logits.sum(1) - 1).abs() < 1e-3).all())
     values, indices = (logits if done else logits.softmax(1)).topk(min(k, logits.shape[1]))
     pairs = zip(values.tolist(), indices.tolist(), strict=True)
-    return tuple(tuple(Prediction(_label(model, i), p, i) for p, i in zip(*row, strict=True)) for row in pairs)
+    return tuple(
+        tuple(Prediction(_label(model, i), p, i) for p, i in zip(*row, strict=True) if not math.isnan(p)) for row in pairs
+    )
 
 
 def _label(model: VisionModel, index: int) -> str:

@@ -16,7 +16,7 @@ from .recorder import at_rest, flatten, hooked, record, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..models import VisionModel
+    from deepvis_widgets.models import VisionModel
 
 UNIT = re.compile(r"^(?P<layer>.+):(?P<index>\d+)(@(?P<y>\d+),(?P<x>\d+))?$")
 
@@ -91,7 +91,8 @@ def _discover(model: VisionModel) -> tuple[Layer, ...]:
         output = run(model, walk.input)
         last = {id(value) for value in walk.named.values()}
         extra = [item for item in flatten(output) if id(item[1]) not in last]
-        found += [_layer("output" + key, type(model.module).__name__, tensor, walk, "", 0, key) for key, tensor in extra]
+        kind = type(model.module).__name__
+        found += [Layer("output" + key, kind, *_facts(tensor, walk), path="", key=key) for key, tensor in extra]
     return tuple(_measured(model, layer) for layer in _unique(found))
 
 
@@ -121,8 +122,8 @@ def _visits(module: nn.Module, found: list[Layer], walk: ReceptiveFieldWalk) -> 
     """A hook for every module but the root, adding what it computes to ``found``."""
     calls: Counter[str] = Counter()
 
-    def visit(path: str) -> Any:  # noqa: ANN401 - a forward hook
-        def hook(child: nn.Module, _inputs: Any, output: Any) -> None:  # noqa: ANN401
+    def visit(path: str) -> Any:  # a forward hook
+        def hook(child: nn.Module, _inputs: Any, output: Any) -> None:
             call = calls[path]
             calls[path] += 1
             name = path + (f"_{call}" if call else "")
@@ -130,7 +131,7 @@ def _visits(module: nn.Module, found: list[Layer], walk: ReceptiveFieldWalk) -> 
             for number, (key, tensor) in enumerate(tensors):
                 walk.named[f"{name}{key}"] = tensor
                 suffix = key if number else ""
-                found.append(_layer(name + suffix, type(child).__name__, tensor, walk, path, call, key))
+                found.append(Layer(name + suffix, type(child).__name__, *_facts(tensor, walk), path, call, key))
 
         return hook
 
@@ -139,8 +140,8 @@ def _visits(module: nn.Module, found: list[Layer], walk: ReceptiveFieldWalk) -> 
             yield child, visit(path)
 
 
-def _layer(name: str, kind: str, tensor: Tensor, walk: ReceptiveFieldWalk, path: str, call: int, key: str) -> Layer:
-    return Layer(name, kind, tuple(tensor.shape[1:]), walk.field_of(tensor), path, call, key)
+def _facts(tensor: Tensor, walk: ReceptiveFieldWalk) -> tuple[tuple[int, ...], ReceptiveField | None]:
+    return tuple(tensor.shape[1:]), walk.field_of(tensor)
 
 
 def _unique(layers: list[Layer]) -> Iterator[Layer]:
@@ -160,6 +161,10 @@ def _measured(model: VisionModel, layer: Layer) -> Layer:
         return layer
 
     def activation(x: Tensor) -> Tensor:
-        return record(model, x, [layer]).activations[layer.name]
+        recorded: Tensor = record(model, x, [layer]).activations[layer.name]
+        return recorded
 
-    return replace(layer, receptive_field=measure(activation, model.input_size, model.device))
+    try:
+        return replace(layer, receptive_field=measure(activation, model.input_size, model.device))
+    except RuntimeError:  # it can be run, but not be differentiated
+        return layer

@@ -35,11 +35,11 @@ class ReceptiveField:
 
 POINTWISE_LIKE = {  # beside what torch tags as pointwise: each place of the output depends on that place of the input alone
     "native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training", "_batch_norm_with_update",
-    "cudnn_batch_norm", "miopen_batch_norm", "clone", "detach", "_to_copy", "native_dropout", "lift_fresh", "alias", "contiguous",
-    "copy_", "relu_",
+    "cudnn_batch_norm", "miopen_batch_norm", "clone", "detach", "_to_copy", "native_dropout", "lift_fresh", "alias",
+    "contiguous", "copy_", "relu_",
 }  # fmt: skip
 MIXING = {  # each unit of the output depends on every unit of the input
-    "mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "_adaptive_avg_pool2d", "adaptive_max_pool2d", "native_group_norm",
+    "mm", "addmm", "bmm", "baddbmm", "linear", "matmul", "native_group_norm",
     "_scaled_dot_product_flash_attention", "_scaled_dot_product_flash_attention_for_cpu",
     "_scaled_dot_product_efficient_attention", "_scaled_dot_product_attention_math",
 }  # fmt: skip
@@ -57,7 +57,7 @@ class ReceptiveFieldWalk(TorchDispatchMode):
     """
 
     def __init__(self, x: Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.input = x
         self.named: dict[str, Tensor] = {}
         self._whole = ReceptiveField((x.shape[2], x.shape[3]), (0, 0), (0, 0))
@@ -71,7 +71,7 @@ class ReceptiveFieldWalk(TorchDispatchMode):
 
     def __torch_dispatch__(
         self, func: Any, _types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
-    ) -> Any:  # noqa: ANN401 - the signature torch prescribes
+    ) -> Any:  # the signature torch prescribes
         """Run the operation, and note what its results see."""
         result = func(*args, **(kwargs or {}))
         inputs = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor) and id(leaf) in self._fields]
@@ -81,9 +81,11 @@ class ReceptiveFieldWalk(TorchDispatchMode):
                 self._fields[id(out)] = (out, self._after(func, args, inputs, known, out))
         return result
 
-    def _after(self, func: Any, args: Sequence[Any], inputs: list[Tensor], known: list[Any], out: Tensor) -> Any:  # noqa: ANN401
+    def _after(self, func: Any, args: Sequence[Any], inputs: list[Tensor], known: list[Any], out: Tensor) -> Any:
         name = func.overloadpacket.__name__
-        if self._whole in known or name in MIXING or (name in ("mean", "sum", "amax") and out.shape[-2:] != inputs[0].shape[-2:]):
+        reduced = name in ("mean", "sum", "amax") and out.shape[-2:] != inputs[0].shape[-2:]
+        pooled = "adaptive" in name and out.shape[-2:] == (1, 1)
+        if self._whole in known or name in MIXING or reduced or pooled:
             return self._whole
         if UNKNOWN in known:
             return UNKNOWN
@@ -94,7 +96,9 @@ class ReceptiveFieldWalk(TorchDispatchMode):
         return _union(known) if same_place and keeps_places else UNKNOWN
 
 
-def measure(activation: Callable[[Tensor], Tensor], input_size: tuple[int, int, int], device: torch.device) -> ReceptiveField | None:
+def measure(
+    activation: Callable[[Tensor], Tensor], input_size: tuple[int, int, int], device: torch.device
+) -> ReceptiveField | None:
     """Where the gradient of the middle unit, and of its neighbours, is not zero, over random pictures.
 
     A lower bound: pixels whose gradient was zero in every draw are missed, and so is what lies beyond the picture.
@@ -124,14 +128,15 @@ def _seen(activation: Callable[[Tensor], Tensor], draws: list[Tensor], row: int,
     with torch.enable_grad():
         for draw in draws:
             x = draw.clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(activation(x)[0, :, row, column].float().sum(), x, allow_unused=True)
+            value = activation(x)[0, :, row, column].float().sum()
+            (gradient,) = torch.autograd.grad(value, x, allow_unused=True) if value.requires_grad else (None,)
             if gradient is not None:
                 total += gradient[0].abs().sum(0)
     rows, columns = total.sum(1).nonzero().flatten().tolist(), total.sum(0).nonzero().flatten().tolist()
     return ((rows[0], rows[-1] + 1), (columns[0], columns[-1] + 1)) if rows else None
 
 
-def _union(fields: list[Any]) -> Any:  # noqa: ANN401 - a field or UNKNOWN
+def _union(fields: list[Any]) -> Any:  # a field or UNKNOWN
     if len({field.stride for field in fields}) > 1:
         return UNKNOWN
     low = [min(field.offset[axis] for field in fields) for axis in (0, 1)]
@@ -153,7 +158,7 @@ def _pair(values: Sequence[int], default: Pair = (1, 1)) -> Pair:
     return (values[0], values[-1]) if values else default
 
 
-def _convolution(field: ReceptiveField, args: Sequence[Any]) -> Any:  # noqa: ANN401 - a field or UNKNOWN
+def _convolution(field: ReceptiveField, args: Sequence[Any]) -> Any:  # a field or UNKNOWN
     weight, stride, padding, dilation, transposed = args[1], args[3], args[4], args[5], args[6]
     if transposed or weight.ndim != 4:
         return UNKNOWN
@@ -170,7 +175,15 @@ def _avg_pool(field: ReceptiveField, args: Sequence[Any]) -> ReceptiveField:
     return _max_pool(field, args[:4])
 
 
-def _pad(field: ReceptiveField, args: Sequence[Any]) -> Any:  # noqa: ANN401 - a field or UNKNOWN
+def _adaptive_pool(field: ReceptiveField, args: Sequence[Any]) -> Any:  # a field, or UNKNOWN where the windows differ in size
+    sides, places = args[0].shape[-2:], args[1]
+    if sides[0] % places[0] or sides[1] % places[1]:
+        return UNKNOWN
+    window = (sides[0] // places[0], sides[1] // places[1])
+    return _slide(field, window, window, (0, 0), (1, 1))
+
+
+def _pad(field: ReceptiveField, args: Sequence[Any]) -> Any:  # a field or UNKNOWN
     left, _right, top, _bottom = (*args[1], 0, 0, 0, 0)[:4]
     offset = (field.offset[0] - top * field.stride[0], field.offset[1] - left * field.stride[1])
     return ReceptiveField(field.size, field.stride, offset)
@@ -180,5 +193,7 @@ WINDOWS: dict[str, Callable[[ReceptiveField, Sequence[Any]], Any]] = {
     "convolution": _convolution,
     "max_pool2d_with_indices": _max_pool,
     "avg_pool2d": _avg_pool,
+    "_adaptive_avg_pool2d": _adaptive_pool,
+    "adaptive_max_pool2d": _adaptive_pool,
     "constant_pad_nd": _pad,
 }

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-    from ..models import VisionModel
+    from deepvis_widgets.models import VisionModel
+
     from .layers import Layer
 
 
@@ -74,7 +75,39 @@ def record(
     return Recording(kept, output)
 
 
-def run(model: VisionModel, x: Tensor) -> Any:  # noqa: ANN401 - a network returns what it likes
+def record_input(model: VisionModel, x: Tensor, path: str, call: int = 0) -> Tensor:
+    """Run a network up to one call of a module, and return what the module was given; as `record` otherwise.
+
+    The pass stops before the module, so nothing in place can change what is returned.
+
+    Args:
+        model: the network.
+        x: (N, C, H, W), normalised.
+        path: the module's dotted name.
+        call: which of its calls, from 0.
+    """
+    calls, given, thread = Counter[str](), list[Tensor](), threading.get_ident()
+
+    def before(_module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if threading.get_ident() != thread:
+            return
+        calls[path] += 1
+        if calls[path] > call:
+            given.append(inputs[0])
+            raise _Enough
+
+    with at_rest(model):
+        handle = model.module.get_submodule(path).register_forward_pre_hook(before)
+        try:
+            run(model, x)
+        except _Enough:
+            return given[0]
+        finally:
+            handle.remove()
+    raise RuntimeError(f"{model.name} did not compute {path} for this picture; its path depends on the data")
+
+
+def run(model: VisionModel, x: Tensor) -> Any:  # a network returns what it likes
     """One call of the network, with its own number type, channels last in memory (1.2 to 2 times faster on a CPU)."""
     return model.module(x.to(model.dtype).contiguous(memory_format=torch.channels_last))
 
@@ -116,7 +149,7 @@ def hooked(hooks: Iterable[tuple[nn.Module, Callable[..., None]]]) -> Iterator[N
             handle.remove()
 
 
-def flatten(output: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401 - a module returns what it likes
+def flatten(output: Any) -> Iterator[tuple[str, Tensor]]:  # a module returns what it likes
     """The floating tensors in a module's result, each with where it stands: "", "[1]", "[out]", "[1][0]" ...."""
     if isinstance(output, Tensor):
         if output.is_floating_point() and output.ndim >= 2:
@@ -139,7 +172,7 @@ def _keepers(
     calls: Counter[str] = Counter()
 
     def keeper(path: str) -> Callable[..., None]:
-        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:  # noqa: ANN401
+        def hook(_module: nn.Module, _inputs: Any, output: Any) -> None:
             call = calls[path]
             calls[path] += 1
             here = [layer for layer in wanted[path] if layer.call == call]
@@ -158,6 +191,6 @@ def _keepers(
             yield module.get_submodule(path), keeper(path)
 
 
-def _of_root(layers: Sequence[Layer], output: Any) -> Iterator[tuple[str, Tensor]]:  # noqa: ANN401
+def _of_root(layers: Sequence[Layer], output: Any) -> Iterator[tuple[str, Tensor]]:
     tensors = dict(flatten(output)) if any(not layer.path for layer in layers) else {}
     return ((layer.name, tensors[layer.key]) for layer in layers if not layer.path)

@@ -11,15 +11,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..activations import Inspector, Prediction
-from ..activations.heatmaps import Heatmaps, Range, as_maps, shrink, to_bytes
-from ..activations.inspector import top_k
-from ..activations.recorder import record
+from deepvis_widgets.activations import Inspector, Prediction
+from deepvis_widgets.activations.heatmaps import Heatmaps, Range, as_maps, shrink, to_bytes
+from deepvis_widgets.activations.inspector import top_k
+from deepvis_widgets.activations.recorder import record
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..models import VisionModel
+    from deepvis_widgets.models import VisionModel
 
 LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601, what PIL's conversion to grey uses
 
@@ -115,7 +115,7 @@ class LivePipeline:
         x = torch.empty(pixels.shape, device=pixels.device)
         return torch.addcmul(-mean / std, pixels, 1 / (255 * std), out=x)[None].permute(0, 3, 1, 2)
 
-    def _predictions(self, output: Any) -> tuple[Prediction, ...]:  # noqa: ANN401 - a network returns what it likes
+    def _predictions(self, output: Any) -> tuple[Prediction, ...]:  # a network returns what it likes
         if self.k == 0:
             return ()
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from importlib import resources
+from typing import Any
 
 import torch
 from safetensors.torch import load as load_safetensors
@@ -19,7 +20,7 @@ CLASSES = 200
 
 
 class Block(nn.Sequential):
-    """A convolution or a linear map with what belongs to it; the block's output is what Caffe calls the layer (after the ReLU)."""
+    """A convolution or a linear map with what belongs to it; its output is what Caffe calls the layer (after the ReLU)."""
 
     @classmethod
     def of(cls, **parts: nn.Module | None) -> Block:
@@ -87,7 +88,7 @@ class CaffeNetMini(nn.Module):
         plain = CaffeNetMini()
         for name, block in self.eval().named_children():
             if isinstance(block, Block):
-                fuse = fusion.fuse_conv_bn_eval if hasattr(block, "conv") else fusion.fuse_linear_bn_eval
+                fuse: Any = fusion.fuse_conv_bn_eval if hasattr(block, "conv") else fusion.fuse_linear_bn_eval
                 weights = fuse(block[0], block.norm).state_dict()
                 getattr(plain, name)[0].load_state_dict(weights)
         plain.fc8.load_state_dict(self.fc8.state_dict())
@@ -97,8 +98,9 @@ class CaffeNetMini(nn.Module):
 def load_bundled() -> VisionModel:
     """caffenet-mini with its weights and labels, read from inside the package: no download."""
     folder = resources.files(__package__) / "data"
-    module = CaffeNetMini()
+    with torch.device("meta"):  # no random values that would be thrown away: the global random state stays as it is
+        module = CaffeNetMini()
     weights = load_safetensors((folder / "caffenet-mini.safetensors").read_bytes())
-    module.load_state_dict({name: value.float() for name, value in weights.items()})
+    module.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     labels = json.loads((folder / "caffenet-mini.labels.json").read_text(encoding="utf-8"))
     return VisionModel(NAME, module.eval(), (3, 64, 64), IMAGENET_MEAN, IMAGENET_STD, tuple(labels))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LARGEST = 100_000_000  # pixels; a 100-megapixel picture takes 300 MB decoded, and nobody's network is better for more
+NARROW = 32  # pictures that cover this many times what is cut out of them are cut first and scaled then
 MODES = {1: "L", 3: "RGB", 4: "RGBA"}  # the PIL mode with as many channels as the network takes
 
 
@@ -24,7 +25,7 @@ class ImageError(ValueError):
     """A picture that cannot be used; the message names the picture and says what is wrong with it."""
 
 
-def decode(source: Any, channels: int) -> Image.Image | torch.Tensor:  # noqa: ANN401 - takes whatever a user has
+def decode(source: Any, channels: int) -> Image.Image | torch.Tensor:  # takes whatever a user has
     """One picture with the given number of channels, at its own size.
 
     Args:
@@ -67,13 +68,18 @@ def fit(image: Image.Image | torch.Tensor, size: tuple[int, int], margin: float,
     wide, tall = image.size if isinstance(image, Image.Image) else (image.shape[2], image.shape[1])
     scale = max(size[0] * margin / tall, size[1] * margin / wide)
     # As torchvision: the side that decides is rounded, the other is cut to whole pixels.
-    target = [max(math.floor(tall * scale + 1e-6), size[0]), max(math.floor(wide * scale + 1e-6), size[1])]
+    target = [max(math.floor(side * scale + 1e-6), least) for side, least in zip((tall, wide), size, strict=True)]
+    if max(target[0] / size[0], target[1] / size[1]) > NARROW:  # a hair of 1 x 10000 pixels would be a gigabyte when enlarged
+        image = F.center_crop(image, [min(tall, math.ceil(size[0] / scale)), min(wide, math.ceil(size[1] / scale))])
+        target = list(size)
     resized = F.resize(image, target, interpolation=mode, antialias=True)
     cropped = F.center_crop(resized, list(size))
-    return F.convert_image_dtype(cropped if isinstance(cropped, torch.Tensor) else F.pil_to_tensor(cropped), torch.float32)
+    pixels = cropped if isinstance(cropped, torch.Tensor) else F.pil_to_tensor(cropped)
+    scaled: torch.Tensor = F.convert_image_dtype(pixels, torch.float32)
+    return scaled
 
 
-def as_list(images: Any) -> Sequence[Any]:  # noqa: ANN401 - as decode
+def as_list(images: Any) -> Sequence[Any]:  # as decode
     """One picture or many -> many; a uint8 batch, (N, H, W, C) array or (N, C, H, W) tensor, is many."""
     if isinstance(images, list | tuple):
         if not images:
@@ -86,9 +92,10 @@ def as_list(images: Any) -> Sequence[Any]:  # noqa: ANN401 - as decode
 
 def _open(file: Path | io.BytesIO, name: str) -> Image.Image:
     try:
-        image = Image.open(file)
-        _check_size(image, name)
-        image.load()
+        with Image.open(file) as image:
+            _check_size(image, name)
+            image.load()
+            image.getexif()  # some formats read it late, from a file that is closed then
     except UnidentifiedImageError as error:
         raise ImageError(f"{name} is empty or not a picture in a format that Pillow reads") from error
     except Image.DecompressionBombError as error:
@@ -142,9 +149,11 @@ def _to_uint8(array: np.ndarray, name: str) -> np.ndarray:
         return array
     if array.dtype == np.bool_:
         return array.astype(np.uint8) * 255
+    if array.dtype.kind not in "iuf":
+        raise ImageError(f"{name} ({array.dtype}) holds no grey values; give uint8, uint16 or floats in 0..1")
     low, high = float(array.min()), float(array.max())
-    if np.issubdtype(array.dtype, np.integer) and low >= 0 and high <= 65535:
+    if array.dtype.kind in "iu" and low >= 0 and high <= 65535:
         return (array // 257 if high > 255 else array).astype(np.uint8)
-    if np.issubdtype(array.dtype, np.floating) and low >= 0 and high <= 1:
+    if array.dtype.kind == "f" and low >= 0 and high <= 1:
         return (array * 255 + 0.5).astype(np.uint8)
     raise ImageError(f"{name} ({array.dtype}) has values from {low:g} to {high:g}; give uint8, uint16 or floats in 0..1")

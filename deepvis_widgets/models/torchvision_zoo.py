@@ -6,13 +6,11 @@ import difflib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import URLError
 from urllib.parse import urlparse
 
 import torch
 from safetensors.torch import load_file
 from torchvision import models as zoo
-from torchvision.models import WeightsEnum
 from torchvision.transforms import InterpolationMode
 
 from . import bundled
@@ -20,6 +18,8 @@ from .vision_model import VisionModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from torchvision.models import WeightsEnum
 
 # Their builders rescale the input only when they load the weights themselves (which would unpickle them), and warn of a slow
 # initialisation unless told.
@@ -58,7 +58,7 @@ def load(name: str, *, weights: str | Path | None = "DEFAULT") -> VisionModel:
             raise ValueError(f"{name} comes with its own weights; weights must be 'DEFAULT', not {weights!r}")
         return bundled.load_bundled()
     if weights is None:
-        return _model(name, zoo.get_model(name, **_builder_options(name)), None)
+        return _model(name, zoo.get_model(name, **_builder_options(name, _entry(name, "DEFAULT"))), None)
     if _is_path(weights):
         return _from_checkpoint(name, Path(weights))
     return _pretrained(name, _entry(name, str(weights)))
@@ -66,7 +66,7 @@ def load(name: str, *, weights: str | Path | None = "DEFAULT") -> VisionModel:
 
 def _pretrained(name: str, entry: WeightsEnum) -> VisionModel:
     state = _download(name, entry)
-    module = zoo.get_model(name, num_classes=len(entry.meta["categories"]), **_builder_options(name))
+    module = zoo.get_model(name, num_classes=len(entry.meta["categories"]), **_builder_options(name, entry))
     if name in INCEPTIONS:
         module.transform_input = True
     module.load_state_dict(state)
@@ -79,7 +79,7 @@ def _download(name: str, entry: WeightsEnum) -> Mapping[str, Any]:
     file = folder / Path(urlparse(entry.url).path).name
     try:
         return dict(entry.get_state_dict(check_hash=True, weights_only=True))
-    except (URLError, OSError, RuntimeError) as error:
+    except Exception as error:  # no network, no such file, no room on the disk, a file cut short
         raise WeightsError(
             f"the weights of {name} could not be had: {file.name} is not usable in {folder}, and the download failed "
             f"({error}). Put the file there, or use the bundled network: deepvis_widgets.load({bundled.NAME!r})"
@@ -89,18 +89,22 @@ def _download(name: str, entry: WeightsEnum) -> Mapping[str, Any]:
 def _from_checkpoint(name: str, path: Path) -> VisionModel:
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, map_location="cpu", weights_only=True)
+        for key in ("state_dict", "model"):  # what training scripts wrap it in
+            state = state[key] if isinstance(state.get(key), dict) else state
     except Exception as error:
         raise WeightsError(f"{path} cannot be read as a state dict: {error}") from error
-    for key in ("state_dict", "model"):  # what training scripts wrap it in
-        state = state[key] if isinstance(state.get(key), dict) else state
+    entry = _entry(name, "DEFAULT")
+    options = _builder_options(name, entry)
+    module = zoo.get_model(name, **options)
     # Fine-tuned networks have their own number of classes; in every torchvision classifier the head comes last.
-    classes = next(reversed(list(state.values()))).shape[0]
-    module = zoo.get_model(name, num_classes=classes, **_builder_options(name))
+    head, own = list(module.state_dict().items())[-1]
+    classes = len(state[head]) if head in state else len(own)
     try:
+        if classes != len(own):
+            module = zoo.get_model(name, num_classes=classes, **options)
         module.load_state_dict(state)
     except RuntimeError as error:
         raise WeightsError(f"{path} does not fit {name}: {error}") from error
-    entry = _entry(name, "DEFAULT")
     return _model(name, module, entry, labels=classes == len(entry.meta["categories"]))
 
 
@@ -130,11 +134,14 @@ def _entry(name: str, weights: str) -> WeightsEnum:
     return entry
 
 
-def _builder_options(name: str) -> dict[str, Any]:
-    """What keeps a builder from downloading a backbone of its own, and from a slow initialisation."""
-    nested = (*zoo.list_models(module=zoo.segmentation), *zoo.list_models(module=zoo.detection))
-    if name in nested:
+def _builder_options(name: str, entry: WeightsEnum) -> dict[str, Any]:
+    """What gives a network the shape that the weights have, without a download of its own or a slow initialisation."""
+    if name in zoo.list_models(module=zoo.detection) or name.startswith("lraspp"):
         return {"weights_backbone": None}
+    if name in zoo.list_models(module=zoo.segmentation):
+        return {"weights_backbone": None, "aux_loss": True}
+    if name.startswith("vit_"):
+        return {"image_size": entry.meta["min_size"][0]}
     return {"init_weights": False} if name in INCEPTIONS else {}
 
 

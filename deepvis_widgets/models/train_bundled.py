@@ -1,4 +1,4 @@
-"""Trains caffenet-mini on Tiny-ImageNet: ``python -m deepvis_widgets.models.train_bundled DATA OUT``.
+"""Trains caffenet-mini on Tiny-ImageNet: ``python -m deepvis_widgets.models.train_bundled DATA OUT [--continue-from WEIGHTS]``.
 
 DATA holds ``train-*.npz``, ``val.npz`` and ``labels.json``; each ``.npz`` has ``images`` (WebP files end to end, uint8),
 ``offsets`` (n + 1) and ``labels`` (n). OUT receives the weights (fp16 safetensors, batch norm folded away) and the labels;
@@ -14,12 +14,14 @@ import logging
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -40,15 +42,20 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One-cycle SGD. The defaults are what the shipped weights were trained with."""
+    """One-cycle SGD."""
 
-    phases: tuple[Phase, ...] = (Phase(16, 48, 0.35), Phase(7, 56, 0.35), Phase(5, 64, 0.5))
+    phases: tuple[Phase, ...]
     batch: int = 128
     peak_rate: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     averaging: float = 0.998  # exponential moving average of the weights, per step
     seed: int = 0
+
+
+# What the shipped weights were trained with: one cycle from nothing, then a lower one from where that ended.
+FIRST = Recipe((Phase(16, 48, 0.35), Phase(7, 56, 0.35), Phase(5, 64, 0.5)))
+SECOND = Recipe((Phase(3, 56, 0.45), Phase(5, 64, 0.55)), peak_rate=0.04, seed=1)
 
 
 @dataclass(frozen=True)
@@ -68,13 +75,14 @@ def read(files: list[Path]) -> Pictures:
     def decode(data: bytes) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
 
-    pixels, labels = [], []
+    pixels: list[np.ndarray] = []
+    labels: list[Tensor] = []
     for file in files:
         with np.load(file) as stored:
             blob, offsets = stored["images"].tobytes(), stored["offsets"].tolist()
             labels.append(torch.from_numpy(stored["labels"].astype(np.int64)))
         with ThreadPoolExecutor() as pool:
-            pixels += pool.map(decode, (blob[a:b] for a, b in zip(offsets, offsets[1:], strict=False)))
+            pixels += pool.map(decode, (blob[a:b] for a, b in pairwise(offsets)))
     return Pictures(torch.from_numpy(np.stack(pixels)), torch.cat(labels))
 
 
@@ -123,11 +131,10 @@ def save(network: CaffeNetMini, labels: list[str], out: Path) -> None:
 class Training:
     """The network, its optimiser and its moving average, over one run."""
 
-    def __init__(self, recipe: Recipe, steps: int) -> None:
-        torch.manual_seed(recipe.seed)
+    def __init__(self, recipe: Recipe, steps: int, network: CaffeNetMini) -> None:
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.network = CaffeNetMini(training_parts=True).to(memory_format=torch.channels_last)
+        self.network = network.to(memory_format=torch.channels_last)
         rule = torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging)
         self.average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=rule, use_buffers=True)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
@@ -161,19 +168,41 @@ class Training:
         return float(loss.detach())
 
 
-def train(data: Path, out: Path, recipe: Recipe) -> None:
-    """Train by the recipe and leave the averaged network in ``out``."""
+@torch.no_grad()
+def unfold(plain: CaffeNetMini, pictures: Pictures) -> CaffeNetMini:
+    """The same function with training parts: each batch norm takes on the mean and spread that it finds, and gives them back."""
+    network = CaffeNetMini(training_parts=True)
+    network.load_state_dict(plain.state_dict(), strict=False)
+
+    def adopt(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+        variance, mean = torch.var_mean(inputs[0].transpose(0, 1).flatten(1), dim=1)
+        spread = (variance + norm.eps).sqrt()
+        norm.load_state_dict({"running_mean": mean, "running_var": variance, "weight": spread, "bias": mean}, strict=False)
+
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
+    handles = [norm.register_forward_pre_hook(adopt) for norm in norms]
+    network.eval().logits(normalise(pictures.pixels[:2000]))
+    for handle in handles:
+        handle.remove()
+    return network
+
+
+def train(data: Path, out: Path, recipe: Recipe, start: CaffeNetMini | None = None) -> CaffeNetMini:
+    """Train by the recipe, from random values or from a network; leave the averaged network in ``out`` and return it."""
+    torch.manual_seed(recipe.seed)
     labels = [entry["name"] for entry in json.loads((data / "labels.json").read_text(encoding="utf-8"))]
     pictures, held_out = read(sorted(data.glob("train-*.npz"))), read([data / "val.npz"])
     epochs = [phase for phase in recipe.phases for _ in range(phase.epochs)]
-    training = Training(recipe, len(epochs) * (len(pictures) // recipe.batch))
+    network = CaffeNetMini(training_parts=True) if start is None else unfold(start, pictures)
+    training = Training(recipe, len(epochs) * (len(pictures) // recipe.batch), network)
     for number, phase in enumerate(epochs, 1):
-        start = time.monotonic()
+        began = time.monotonic()
         loss = training.epoch(pictures, phase)
-        network = training.average.module.folded()
-        save(network, labels, out)
+        result = cast(CaffeNetMini, training.average.module).folded()
+        save(result, labels, out)
         line = "epoch %d/%d at %d px: loss %.3f, top-1 %.4f, %.0f s"
-        log.info(line, number, len(epochs), phase.size, loss, accuracy(network, held_out), time.monotonic() - start)
+        log.info(line, number, len(epochs), phase.size, loss, accuracy(result, held_out), time.monotonic() - began)
+    return result
 
 
 def main() -> None:
@@ -181,9 +210,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--continue-from", type=Path, help="the end of a first cycle, to run the second alone")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    train(arguments.data, arguments.out, Recipe())
+    if arguments.continue_from is None:
+        first = train(arguments.data, arguments.out, FIRST)
+    else:
+        first = CaffeNetMini()
+        first.load_state_dict(load_file(arguments.continue_from))
+    train(arguments.data, arguments.out, SECOND, first)
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class VisionModel:
         self.module.to(device)
         return self
 
-    def preprocess(self, images: Any) -> Tensor:  # noqa: ANN401 - takes whatever a user has
+    def preprocess(self, images: Any) -> Tensor:  # takes whatever a user has
         """Pictures -> what the network takes.
 
         Args:

@@ -52,8 +52,7 @@ class ActivationGrid(anywidget.AnyWidget):
     _pixels = traitlets.Bytes().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - any trait
-        self._last: Heatmaps | None = None
-        self._last_layer = ""
+        self._last: tuple[Heatmaps, dict[str, Any], list[memoryview]] | None = None
         super().__init__(palettes={name: palette(name) for name in (*SEQUENTIAL, *DIVERGING)}, **traits)
 
     @traitlets.validate("colormap", "signed_colormap")
@@ -72,7 +71,7 @@ class ActivationGrid(anywidget.AnyWidget):
         field = layer.receptive_field
         maps = "×".join(str(side) for side in layer.shape[1:])
         sees = "" if field is None else "sees the whole picture" if not any(field.stride) else f"sees {max(field.size)} px"
-        parts = [layer.name, layer.kind, f"{layer.units} units", maps, sees]
+        parts = [layer.name, f"{layer.units} units", maps, sees]
         with self.hold_sync():
             self.caption = " · ".join(part for part in parts if part)
             self.shape = list(layer.shape) if len(layer.shape) == 3 else [layer.units, 1, 1]
@@ -93,50 +92,41 @@ class ActivationGrid(anywidget.AnyWidget):
             captured: when the browser took that frame, in milliseconds of its clock.
             dropped: how many of the camera's frames were skipped so far.
         """
-        self._last, self._last_layer = heatmaps, layer
+        units, height, width = heatmaps.maps.shape
+        header = {"units": units, "height": height, "width": width, "low": heatmaps.low, "high": heatmaps.high}
+        header |= {"signed": heatmaps.signed, "invalid": heatmaps.invalid_count, "layer": layer}
+        header |= {"sequence": sequence, "captured": captured, "dropped": dropped}
+        arrays = [heatmaps.maps] if heatmaps.invalid is None else [heatmaps.maps, heatmaps.invalid.view(np.uint8)]
+        self._last = (heatmaps, header, [memoryview(np.ascontiguousarray(array)).cast("B") for array in arrays])
         if keep:
             self.keep()
-            return
-        content = {"kind": "maps", **self._describe(heatmaps, layer), "sequence": sequence, "captured": captured, "dropped": dropped}
-        self.send(content, buffers=self._buffers(heatmaps))
+        else:
+            self.send({"kind": "maps", **header}, buffers=self._last[2])
 
     def keep(self) -> None:
         """Store what is shown now in the widget's state."""
         if self._last is None:
             return
+        _, header, buffers = self._last
         with self.hold_sync():
-            self._still = self._describe(self._last, self._last_layer)
-            self._pixels = b"".join(bytes(part) for part in self._buffers(self._last))
+            self._still, self._pixels = header, b"".join(buffers)
+
+    def select_strongest(self) -> None:
+        """Select the unit with the highest activation shown."""
+        if self._last is not None:
+            self.unit = int(self._last[0].maps.max(axis=(1, 2)).argmax())
 
     def picture(self) -> Image.Image | None:
         """What is shown, as a picture; None before anything is."""
         if self._last is None:
             return None
-        name = self.signed_colormap if self._last.signed else self.colormap
+        heatmaps = self._last[0]
+        name = self.signed_colormap if heatmaps.signed else self.colormap
         colours = np.frombuffer(self.palettes[name], np.uint8).reshape(256, 3)
-        return Image.fromarray(mosaic(self._last, colours, boost=self.boost, gamma=self.gamma))
+        return Image.fromarray(mosaic(heatmaps, colours, boost=self.boost, gamma=self.gamma))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
-
-    @staticmethod
-    def _describe(heatmaps: Heatmaps, layer: str) -> dict[str, Any]:
-        units, height, width = heatmaps.maps.shape
-        return {
-            "units": units,
-            "height": height,
-            "width": width,
-            "low": heatmaps.low,
-            "high": heatmaps.high,
-            "signed": heatmaps.signed,
-            "invalid": heatmaps.invalid_count,
-            "layer": layer,
-        }
-
-    @staticmethod
-    def _buffers(heatmaps: Heatmaps) -> list[memoryview]:
-        arrays = [heatmaps.maps] if heatmaps.invalid is None else [heatmaps.maps, heatmaps.invalid.view(np.uint8)]
-        return [memoryview(np.ascontiguousarray(array)).cast("B") for array in arrays]
 
 
 def with_png(bundle: Any, picture: Image.Image | None) -> Any:  # noqa: ANN401 - a bundle, alone or with metadata

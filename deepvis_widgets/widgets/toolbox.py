@@ -78,13 +78,14 @@ class DeepVis(ipywidgets.Box):
         self.predictions = Predictions()
         groups = [[_entry(layer, group[0]) for layer in group] for group in inspector.outline]
         self.toolbar = Toolbar(name=model.name, groups=groups, layer=self.pipeline.layer)
-        self._frame: np.ndarray[Any, np.dtype[np.uint8]] | None = None
+        self._frame: Frame | None = None
         side = ipywidgets.Box([self.pump, self.predictions]).add_class("dv-side")
         super().__init__([self.toolbar, side, self.grid])
         self.add_class("dv-toolbox")
         self._connect()
         self._use_layer()
         self.look(sample() if source is None or stream is not None else source)
+        self.grid.select_strongest()
 
     @property
     def layer(self) -> str:
@@ -124,7 +125,7 @@ class DeepVis(ipywidgets.Box):
         self.grid.observe(lambda change: setattr(self.pipeline, "tile", max(1, change["new"])), "tile")
 
     def _step(self, frame: Frame, *, keep: bool) -> None:
-        self._frame = frame.pixels
+        self._frame = frame
         result = self.pipeline.step(frame.pixels)
         self._show(result, keep=keep, sequence=frame.sequence, captured=frame.captured, dropped=frame.dropped)
 
@@ -137,7 +138,7 @@ class DeepVis(ipywidgets.Box):
         self.pipeline.layer = self.toolbar.layer
         self.grid.describe(self.pipeline.inspector.layer(self.toolbar.layer), self.pipeline.model.labels)
         if self._frame is not None and (self.pump.state != "live" or self.pump.frozen):
-            self._step(Frame(self._frame, 0, 0.0, 0), keep=True)
+            self._step(self._frame, keep=True)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())

@@ -46,10 +46,16 @@ const factor = (frame, unit, boost) => {
   return (peak + 1e-10) ** -boost;
 };
 
-/** The tile grid, as the toolbox lays it out for a pane of that shape. @param {number} units @param {number} aspect of pane over tile */
-const layout = (units, aspect) => {
-  const columns = Math.max(1, Math.ceil(Math.sqrt(units * aspect) - 1e-10));
-  return { columns, rows: Math.ceil(units / columns) };
+/** The grid that shows tiles largest: the toolbox's (columns = ceil(sqrt(units * aspect))), unless another one gains a whole pixel.
+ * @param {number} units @param {number} tall of a tile @param {number} wide of a tile @param {number} height of the pane @param {number} width */
+const layout = (units, tall, wide, height, width) => {
+  const scale = (/** @type {number} */ columns) => {
+    const fit = Math.min(width / (columns * wide), height / (Math.ceil(units / columns) * tall));
+    return fit >= 1 ? Math.floor(fit) : fit; // whole device pixels, unless it does not fit at all
+  };
+  let columns = Math.max(1, Math.ceil(Math.sqrt((units * width * tall) / (height * wide)) - 1e-10));
+  for (let other = 1; other <= units; other++) if (scale(other) > scale(columns)) columns = other;
+  return { columns, rows: Math.ceil(units / columns), scale: scale(columns) };
 };
 
 /** @param {CanvasRenderingContext2D} context @param {Frame} frame @param {number[]} units @param {number} columns @param {Uint32Array} colours @param {number} boost */
@@ -162,10 +168,9 @@ class View {
     const ratio = window.devicePixelRatio;
     const [wide, tall] = [this.stage.clientWidth * ratio, this.stage.clientHeight * ratio];
     if (!wide) return;
-    const { columns, rows } = layout(units.length, (wide / tall) * (frame.height / frame.width));
-    const fit = Math.min(wide / (columns * frame.width), tall / (rows * frame.height));
+    const { columns, scale } = layout(units.length, frame.height, frame.width, tall, wide);
     this.columns = columns;
-    this.scale = (fit >= 1 ? Math.floor(fit) : fit) / ratio; // whole device pixels, unless it does not fit at all
+    this.scale = scale / ratio;
     const colours = table(this.model, frame.signed);
     const boost = this.model.get("boost");
     paint(this.context, frame, units, columns, colours, boost);
@@ -180,6 +185,7 @@ class View {
     this.unitCanvas.style.visibility = unit < 0 ? "hidden" : "visible";
     this.range.textContent = `${number(frame.low)} … ${number(frame.high)}`;
     this.say(frame);
+    this.el.dataset.sequence = String(frame.sequence);
     // The rest stays from frame to frame, and is what would cost most.
     const key = [frame.layer, frame.units, frame.height, frame.width, frame.signed, frame.invalid, wide, tall, columns, unit, this.enlarged].join();
     if (key + this.looks() === this.key) return;
@@ -253,7 +259,7 @@ class View {
   ask(frame, wide, tall) {
     const [, height, width] = this.model.get("shape");
     if (this.enlarged || !width) return;
-    const { columns, rows } = layout(frame.units, (wide / tall) * (height / width));
+    const { columns, rows } = layout(frame.units, height, width, tall, wide);
     const tile = Math.max(16, Math.floor(Math.max(wide / columns, tall / rows)));
     if (tile !== this.model.get("tile")) this.set("tile", tile);
   }
@@ -308,7 +314,6 @@ class View {
     const now = performance.now();
     this.painted = [...this.painted.filter((time) => now - time < 1000), now];
     this.latencies = [...this.latencies.slice(-29), performance.timeOrigin + now - frame.captured];
-    this.el.dataset.sequence = String(frame.sequence);
     if (now - (this.reported ?? 0) > 500) this.report(frame, now);
     clearTimeout(this.quiet);
     this.quiet = setTimeout(() => (this.status.textContent = ""), 2000);
