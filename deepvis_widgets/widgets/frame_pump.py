@@ -42,12 +42,14 @@ class Frame:
         sequence: its number since the stream was opened.
         captured: when it was taken, in milliseconds of the browser's clock.
         dropped: how many frames before it were skipped, in the browser and here.
+        held: no other follows for now: a picture, or the frame that is frozen.
     """
 
     pixels: NDArray[np.uint8]
     sequence: int
     captured: float
     dropped: int
+    held: bool
 
 
 class FramePump(anywidget.AnyWidget):
@@ -120,7 +122,8 @@ class FramePump(anywidget.AnyWidget):
             shape = (content["height"], content["width"], 4)
             pixels = np.frombuffer(bytearray(buffers[0]), np.uint8).reshape(shape)
             dropped = content["dropped"] + self._worker.dropped
-            replaced = self._worker.put(Frame(pixels, content["sequence"], content["captured"], dropped))
+            frame = Frame(pixels, content["sequence"], content["captured"], dropped, content["held"])
+            replaced = self._worker.put(frame)
             if replaced is not None:
                 self._acknowledge(replaced)
         except Exception as error:  # noqa: BLE001 - the comm layer would swallow it without a trace

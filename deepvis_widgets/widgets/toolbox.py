@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ import traitlets
 from PIL import Image
 
 from ..activations import Inspector, Layer, Prediction
-from ..live import GridFrame, LivePipeline
+from ..live import LivePipeline
 from ..models import VisionModel, load
 from ..models.images import decode
 from .activation_grid import ActivationGrid, with_png
@@ -106,7 +107,7 @@ class DeepVis(ipywidgets.Box):
         decoded = decode(picture, 3)
         self.pump.running = False
         self.pump.show(decoded)
-        self._step(Frame(np.asarray(decoded), 0, 0.0, 0), keep=True)
+        self._step(Frame(np.asarray(decoded), 0, 0.0, 0, held=True))
 
     def close(self) -> None:
         """End the camera and the thread, and remove everything from the page."""
@@ -119,26 +120,24 @@ class DeepVis(ipywidgets.Box):
         return self.grid.picture()
 
     def _connect(self) -> None:
-        self.pump.on_frame(lambda frame: self._step(frame, keep=self.pump.frozen))
+        self.pump.on_frame(self._step)
         self.pump.observe(lambda _change: self.grid.keep(), "state")
         self.toolbar.observe(lambda _change: self._use_layer(), "layer")
         self.grid.observe(lambda change: setattr(self.pipeline, "tile", max(1, change["new"])), "tile")
 
-    def _step(self, frame: Frame, *, keep: bool) -> None:
+    def _step(self, frame: Frame) -> None:
         self._frame = frame
         result = self.pipeline.step(frame.pixels)
-        self._show(result, keep=keep, sequence=frame.sequence, captured=frame.captured, dropped=frame.dropped)
-
-    def _show(self, result: GridFrame, *, keep: bool, **stamp: Any) -> None:  # noqa: ANN401 - as ActivationGrid.show
-        self.grid.show(result, result.layer, keep=keep, **stamp)
-        self.predictions.show(result.predictions, keep=keep)
+        stamp = {"sequence": frame.sequence, "captured": frame.captured, "dropped": frame.dropped}
+        self.grid.show(result, result.layer, keep=frame.held, **stamp)
+        self.predictions.show(result.predictions, keep=frame.held)
 
     def _use_layer(self) -> None:
         """Another layer: the next frame shows it, and where none comes the last one is shown again."""
         self.pipeline.layer = self.toolbar.layer
         self.grid.describe(self.pipeline.inspector.layer(self.toolbar.layer), self.pipeline.model.labels)
         if self._frame is not None and (self.pump.state != "live" or self.pump.frozen):
-            self._step(self._frame, keep=True)
+            self._step(replace(self._frame, held=True))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())

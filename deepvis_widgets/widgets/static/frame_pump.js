@@ -148,16 +148,21 @@ class Pump {
     if (this.model.get("frozen") || !this.visible()) return;
     this.offered += 1;
     for (const [sequence, sent] of this.inFlight) if (now - sent > ACK_MS) this.inFlight.delete(sequence);
-    if (this.inFlight.size < IN_FLIGHT) this.grab(this.video, this.model.get("mirror") && this.ours);
+    if (this.inFlight.size < IN_FLIGHT) this.grab(this.video, this.mirrored, false);
     else if (now - this.answered > ABANDON_MS) this.fail("Kernel");
+  }
+
+  /** A camera shows people as they know themselves; nothing else is mirrored. */
+  get mirrored() {
+    return this.ours && this.model.get("mirror");
   }
 
   visible() {
     return !document.hidden && [...this.views].some((view) => view.el.checkVisibility());
   }
 
-  /** Crop the centre, resize, send. @param {CanvasImageSource} source @param {boolean} mirror */
-  grab(source, mirror) {
+  /** Crop the centre, resize, send. @param {CanvasImageSource} source @param {boolean} mirror @param {boolean} held no other follows */
+  grab(source, mirror, held) {
     const [height, width] = this.model.get("size");
     const captured = performance.timeOrigin + performance.now();
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
@@ -166,7 +171,7 @@ class Pump {
     const sequence = this.sequence++;
     this.inFlight.set(sequence, performance.now());
     const dropped = this.offered - this.sequence;
-    this.model.send({ kind: "frame", sequence, captured, dropped: Math.max(0, dropped), width, height }, undefined, [data.buffer]);
+    this.model.send({ kind: "frame", sequence, captured, dropped: Math.max(0, dropped), width, height, held }, undefined, [data.buffer]);
     for (const { preview } of this.views) paint(preview, source, mirror, width / height);
   }
 
@@ -182,7 +187,7 @@ class Pump {
       // One last frame, so that what is frozen on the left is what the maps on the right were made of.
       this.inFlight.clear();
       this.video.pause();
-      this.grab(this.video, this.model.get("mirror") && this.ours);
+      this.grab(this.video, this.mirrored, true);
     } else if (this.model.get("state") === "live") this.video.play();
     this.update();
   }
@@ -195,7 +200,7 @@ class Pump {
       this.stop();
       this.still = bitmap;
       this.set({ message: "" });
-      this.grab(bitmap, false);
+      this.grab(bitmap, false, true);
     } catch {
       this.set({ message: MESSAGES.Picture });
     }
@@ -213,7 +218,7 @@ class Pump {
     const [height, width] = this.model.get("size");
     const live = Boolean(this.stream);
     const source = live ? this.video : this.still;
-    if (source) for (const { preview } of this.views) paint(preview, source, live && this.model.get("mirror") && this.ours, width / height);
+    if (source) for (const { preview } of this.views) paint(preview, source, live && this.mirrored, width / height);
   }
 
   release() {
@@ -229,7 +234,7 @@ class Pump {
 
   stop() {
     const state = this.model.get("state");
-    if (this.stream) this.still = copy(this.video, this.model.get("mirror") && this.ours);
+    if (this.stream) this.still = copy(this.video, this.mirrored);
     this.release();
     if (state !== "stopped" || this.model.get("running")) this.set({ state: "stopped", running: false, frozen: false });
   }
