@@ -41,7 +41,7 @@ ROOMS = {
 ROOM_OF = {name: room for room, names in ROOMS.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever is asked for
+def __getattr__(name: str) -> Any:
     if name not in ROOM_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f".{ROOM_OF[name]}", __name__), name)

@@ -47,7 +47,7 @@ class Heatmaps:
 
 
 class Range:
-    """The range of a layer, from frame to frame; symmetric where it reaches below zero, so that zero stays in the middle.
+    """The range of a layer, from frame to frame; symmetric for a frame with negative values, so that zero is its middle.
 
     Args:
         smoothing: 0 takes each frame's own minimum and maximum, as the toolbox does; towards 1 the range follows more
@@ -67,13 +67,12 @@ class Range:
         """Take in a frame's minimum and maximum; the range to show it with."""
         if self.fixed is not None:
             return self.fixed
+        negative = low < 0
         if self._last is not None:
             low = min(low, self._last[0] + (1 - self.smoothing) * (low - self._last[0]))
             high = max(high, self._last[1] + (1 - self.smoothing) * (high - self._last[1]))
-        if low < 0:
-            low, high = -max(-low, high), max(-low, high)
         self._last = (low, high)
-        return self._last
+        return (-max(-low, high), max(-low, high)) if negative else (max(low, 0.0), high)
 
 
 def as_maps(activation: Tensor) -> Tensor:
@@ -119,7 +118,8 @@ def to_bytes(maps: Tensor, span: Range | None = None) -> Heatmaps:
     low, high = (span or Range()).update(low, high)
     signed = low < 0 and low == -high
     scale = 255 / max(high - low, TINY)
-    pixels = torch.add(0.5, values.float() - low, alpha=scale)  # the difference first: far from zero, float32 has no digits left
+    # The difference first: far from zero, float32 has no digits left. A hair above one half, so that zero is always byte 128.
+    pixels = torch.add(0.501, values.float() - low, alpha=scale)
     if span is not None and span.fixed is not None:  # otherwise nothing lies outside
         pixels = pixels.clamp_(0, 255)
     if broken is not None:
@@ -148,8 +148,10 @@ def bend(maps: NDArray[np.uint8], *, boost: float = 0.0, gamma: float = 1.0, sig
     d <- d (max over the unit + 1e-10)^-boost, then d <- d^gamma; signed maps by magnitude, keeping the sign.
     """
     values = (maps - 127.5) / 127.5 if signed else maps / 255
-    peaks = np.abs(values).max(axis=(1, 2), keepdims=True) + TINY
-    values = values * peaks**-boost
+    peaks = np.abs(values).max(axis=(1, 2), keepdims=True)
+    values = (
+        values * np.where(peaks > 1 / 255, peaks, 1) ** -boost
+    )  # where a unit is zero, which no byte is if signed, it stays
     bent: NDArray[np.float64] = np.sign(values) * np.minimum(np.abs(values), 1) ** gamma
     return bent
 

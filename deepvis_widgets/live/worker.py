@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -10,6 +11,7 @@ from .mailbox import Closed, Empty, Mailbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 IDLE = 10.0  # seconds after which a thread that nobody needs ends; a cell run again leaves none behind
 
@@ -69,6 +71,12 @@ class Worker(Generic[T]):
                         return
                 continue
             try:
-                self._work(item)
-            except Exception as error:  # noqa: BLE001 - whatever a user's network raises belongs on the screen, not in a log
-                self._failed(item, error)
+                self._do(item)
+            except Exception:
+                log.exception("an item failed, and so did telling of it")  # the page may be gone; the next item goes on
+
+    def _do(self, item: T) -> None:
+        try:
+            self._work(item)
+        except Exception as error:  # noqa: BLE001 - whatever a user's network raises belongs on the screen, not in a log
+            self._failed(item, error)

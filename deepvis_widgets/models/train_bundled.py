@@ -53,9 +53,10 @@ class Recipe:
     seed: int = 0
 
 
-# What the shipped weights were trained with: one cycle from nothing, then a lower one from where that ended.
+# What the shipped weights were trained with: one cycle from nothing, then a short one on nearly whole pictures, which is how
+# they are shown (Touvron et al. 2019: random crops make objects look larger in training than they are in use).
 FIRST = Recipe((Phase(16, 48, 0.35), Phase(7, 56, 0.35), Phase(5, 64, 0.5)))
-SECOND = Recipe((Phase(3, 56, 0.45), Phase(5, 64, 0.55)), peak_rate=0.04, seed=1)
+SECOND = Recipe((Phase(3, 64, 0.7),), peak_rate=0.02, seed=1)
 
 
 @dataclass(frozen=True)
@@ -170,14 +171,15 @@ class Training:
 
 @torch.no_grad()
 def unfold(plain: CaffeNetMini, pictures: Pictures) -> CaffeNetMini:
-    """The same function with training parts: each batch norm takes on the mean and spread that it finds, and gives them back."""
+    """The same function with training parts: each batch norm takes on the mean and spread it finds, and gives them back."""
     network = CaffeNetMini(training_parts=True)
     network.load_state_dict(plain.state_dict(), strict=False)
 
-    def adopt(norm: nn.Module, inputs: tuple[Tensor]) -> None:
+    def adopt(norm: nn.BatchNorm1d | nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
         variance, mean = torch.var_mean(inputs[0].transpose(0, 1).flatten(1), dim=1)
         spread = (variance + norm.eps).sqrt()
-        norm.load_state_dict({"running_mean": mean, "running_var": variance, "weight": spread, "bias": mean}, strict=False)
+        found = {"running_mean": mean, "running_var": variance, "weight": spread, "bias": mean}
+        norm.load_state_dict(found, strict=False)
 
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
     handles = [norm.register_forward_pre_hook(adopt) for norm in norms]
@@ -198,7 +200,7 @@ def train(data: Path, out: Path, recipe: Recipe, start: CaffeNetMini | None = No
     for number, phase in enumerate(epochs, 1):
         began = time.monotonic()
         loss = training.epoch(pictures, phase)
-        result = cast(CaffeNetMini, training.average.module).folded()
+        result = cast("CaffeNetMini", training.average.module).folded()
         save(result, labels, out)
         line = "epoch %d/%d at %d px: loss %.3f, top-1 %.4f, %.0f s"
         log.info(line, number, len(epochs), phase.size, loss, accuracy(result, held_out), time.monotonic() - began)

@@ -11,11 +11,12 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from ..activations.heatmaps import Heatmaps, mosaic
+from deepvis_widgets.activations.heatmaps import Heatmaps, mosaic
+
 from .colormaps import DIVERGING, SEQUENTIAL, palette
 
 if TYPE_CHECKING:
-    from ..activations import Layer
+    from deepvis_widgets.activations import Layer
 
 STATIC = Path(__file__).parent / "static"
 
@@ -51,7 +52,7 @@ class ActivationGrid(anywidget.AnyWidget):
     _still = traitlets.Dict().tag(sync=True)
     _pixels = traitlets.Bytes().tag(sync=True)
 
-    def __init__(self, **traits: Any) -> None:  # noqa: ANN401 - any trait
+    def __init__(self, **traits: Any) -> None:
         self._last: tuple[Heatmaps, dict[str, Any], list[memoryview]] | None = None
         super().__init__(palettes={name: palette(name) for name in (*SEQUENTIAL, *DIVERGING)}, **traits)
 
@@ -97,7 +98,7 @@ class ActivationGrid(anywidget.AnyWidget):
         header |= {"signed": heatmaps.signed, "invalid": heatmaps.invalid_count, "layer": layer}
         header |= {"sequence": sequence, "captured": captured, "dropped": dropped}
         arrays = [heatmaps.maps] if heatmaps.invalid is None else [heatmaps.maps, heatmaps.invalid.view(np.uint8)]
-        self._last = (heatmaps, header, [memoryview(np.ascontiguousarray(array)).cast("B") for array in arrays])
+        self._last = (heatmaps, header, [np.ascontiguousarray(array).data.cast("B") for array in arrays])
         if keep:
             self.keep()
         else:
@@ -125,11 +126,11 @@ class ActivationGrid(anywidget.AnyWidget):
         colours = np.frombuffer(self.palettes[name], np.uint8).reshape(256, 3)
         return Image.fromarray(mosaic(heatmaps, colours, boost=self.boost, gamma=self.gamma))
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
 
 
-def with_png(bundle: Any, picture: Image.Image | None) -> Any:  # noqa: ANN401 - a bundle, alone or with metadata
+def with_png(bundle: Any, picture: Image.Image | None) -> Any:
     """A mimebundle that also shows where no widget can run: in a saved notebook, on a hub that renders it."""
     if picture is None or bundle is None:
         return bundle

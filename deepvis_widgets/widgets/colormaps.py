@@ -19,10 +19,11 @@ def palette(name: str) -> bytes:
         ValueError: matplotlib has no such map, and neither have we.
     """
     if name != "red-green" and name not in colormaps:
-        raise ValueError(f"no colour map is called {name!r}; give 'red-green' or one of matplotlib's, e.g. {', '.join(SEQUENTIAL)}")
+        some = ", ".join(SEQUENTIAL)
+        raise ValueError(f"no colour map is called {name!r}; give 'red-green' or one of matplotlib's, e.g. {some}")
     chosen: Colormap = _red_green() if name == "red-green" else colormaps[name]
-    colours = chosen(np.linspace(0, 1, 256), bytes=True)[:, :3]
-    return bytes(np.ascontiguousarray(colours, dtype=np.uint8))
+    colours = np.asarray(chosen(np.linspace(0, 1, 256)))[:, :3]
+    return bytes(np.rint(colours * 255).astype(np.uint8))
 
 
 def _red_green() -> Colormap:

@@ -15,8 +15,8 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from ..live.worker import Worker
-from ..models.images import decode
+from deepvis_widgets.live.worker import Worker
+from deepvis_widgets.models.images import decode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +95,7 @@ class FramePump(anywidget.AnyWidget):
         """Call this with each frame; what it raises is shown in the widget, and the next frame goes on."""
         self._callbacks.append(callback)
 
-    def show(self, source: Any) -> None:  # noqa: ANN401 - as `decode`
+    def show(self, source: Any) -> None:
         """Show a picture: a path, bytes, a PIL image or an array. It is only shown; it is not handed to `on_frame`.
 
         Raises:
@@ -115,7 +115,7 @@ class FramePump(anywidget.AnyWidget):
         self._worker.close()
         super().close()
 
-    def _receive(self, _widget: Any, content: dict[str, Any], buffers: list[memoryview]) -> None:  # noqa: ANN401
+    def _receive(self, _widget: Any, content: dict[str, Any], buffers: list[memoryview]) -> None:
         try:
             if content.get("kind") != "frame":
                 return

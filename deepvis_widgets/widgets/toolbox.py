@@ -11,17 +11,19 @@ import ipywidgets
 import matplotlib as mpl
 import numpy as np
 import traitlets
-from PIL import Image
 
-from ..activations import Inspector, Layer, Prediction
-from ..live import LivePipeline
-from ..models import VisionModel, load
-from ..models.images import decode
+from deepvis_widgets.activations import Inspector, Layer, Prediction
+from deepvis_widgets.live import LivePipeline
+from deepvis_widgets.models import VisionModel, load
+from deepvis_widgets.models.images import decode
+
 from .activation_grid import ActivationGrid, with_png
 from .frame_pump import Camera, Frame, FramePump
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from PIL import Image
 
 STATIC = Path(__file__).parent / "static"
 SMOOTHING = 0.8  # of the range, from frame to frame: a camera's noise moves the maximum by a tenth, which is seen as flicker
@@ -34,7 +36,7 @@ class Toolbar(anywidget.AnyWidget):
     _esm = STATIC / "toolbox.js"
     _css = STATIC / "toolbox.css"
     name = traitlets.Unicode().tag(sync=True)
-    groups = traitlets.List().tag(sync=True)
+    groups: traitlets.List[Any] = traitlets.List().tag(sync=True)
     layer = traitlets.Unicode().tag(sync=True)
 
 
@@ -43,15 +45,20 @@ class Predictions(anywidget.AnyWidget):
 
     _esm = STATIC / "predictions.js"
     _css = STATIC / "predictions.css"
-    items = traitlets.List().tag(sync=True)
+    items: traitlets.List[Any] = traitlets.List().tag(sync=True)
+    _last: tuple[dict[str, Any], ...] = ()
 
     def show(self, predictions: Sequence[Prediction], *, keep: bool) -> None:
         """Show them; ``keep`` also stores them in the widget's state."""
-        items = [{"label": prediction.label, "probability": prediction.probability} for prediction in predictions]
+        self._last = tuple({"label": prediction.label, "probability": prediction.probability} for prediction in predictions)
         if keep:
-            self.items = items
+            self.keep()
         else:
-            self.send({"kind": "predictions", "items": items})
+            self.send({"kind": "predictions", "items": list(self._last)})
+
+    def keep(self) -> None:
+        """Store what is shown now in the widget's state."""
+        self.items = list(self._last)
 
 
 class DeepVis(ipywidgets.Box):
@@ -69,7 +76,9 @@ class DeepVis(ipywidgets.Box):
         pipeline: the `LivePipeline`.
     """
 
-    def __init__(self, model: VisionModel | None = None, *, source: Any = None, layer: str | None = None) -> None:  # noqa: ANN401
+    _parts: tuple[ipywidgets.Widget, ...] = ()  # until it is made: what was only begun is closed as well
+
+    def __init__(self, model: VisionModel | None = None, *, source: Any = None, layer: str | None = None) -> None:
         model = load("caffenet-mini") if model is None else model
         stream = source if isinstance(source, ipywidgets.DOMWidget) else None
         inspector = Inspector(model)
@@ -79,6 +88,7 @@ class DeepVis(ipywidgets.Box):
         self.predictions = Predictions()
         groups = [[_entry(layer, group[0]) for layer in group] for group in inspector.outline]
         self.toolbar = Toolbar(name=model.name, groups=groups, layer=self.pipeline.layer)
+        self._parts = (self.pump, self.grid, self.predictions, self.toolbar)
         self._frame: Frame | None = None
         side = ipywidgets.Box([self.pump, self.predictions]).add_class("dv-side")
         super().__init__([self.toolbar, side, self.grid])
@@ -98,7 +108,7 @@ class DeepVis(ipywidgets.Box):
         self.pipeline.inspector.layer(name)  # raises before anything changes
         self.toolbar.layer = name
 
-    def look(self, picture: Any) -> None:  # noqa: ANN401 - as `decode`
+    def look(self, picture: Any) -> None:
         """Show a picture instead of the camera: a path, bytes, a PIL image or an array.
 
         Raises:
@@ -111,7 +121,7 @@ class DeepVis(ipywidgets.Box):
 
     def close(self) -> None:
         """End the camera and the thread, and remove everything from the page."""
-        for widget in (self.pump, self.grid, self.predictions, self.toolbar):
+        for widget in self._parts:
             widget.close()
         super().close()
 
@@ -122,14 +132,21 @@ class DeepVis(ipywidgets.Box):
     def _connect(self) -> None:
         self.pump.on_frame(self._step)
         self.pump.observe(lambda _change: self.grid.keep(), "state")
+        self.pump.observe(lambda _change: self.predictions.keep(), "state")
         self.toolbar.observe(lambda _change: self._use_layer(), "layer")
         self.grid.observe(lambda change: setattr(self.pipeline, "tile", max(1, change["new"])), "tile")
 
     def _step(self, frame: Frame) -> None:
         self._frame = frame
         result = self.pipeline.step(frame.pixels)
-        stamp = {"sequence": frame.sequence, "captured": frame.captured, "dropped": frame.dropped}
-        self.grid.show(result, result.layer, keep=frame.held, **stamp)
+        self.grid.show(
+            result,
+            result.layer,
+            keep=frame.held,
+            sequence=frame.sequence,
+            captured=frame.captured,
+            dropped=frame.dropped,
+        )
         self.predictions.show(result.predictions, keep=frame.held)
 
     def _use_layer(self) -> None:
@@ -139,7 +156,7 @@ class DeepVis(ipywidgets.Box):
         if self._frame is not None and (self.pump.state != "live" or self.pump.frozen):
             self._step(replace(self._frame, held=True))
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # noqa: ANN401 - as IPython calls it
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
 
 

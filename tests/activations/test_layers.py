@@ -26,9 +26,12 @@ def test_the_text_form_is_the_documented_one() -> None:
     assert str(dv.Unit("conv5", 12, (6, 7))) == "conv5:12@6,7"
 
 
-@pytest.mark.parametrize("text", ["", "conv5", "conv5:", ":3", "conv5:-1", "conv5:x", "conv5:1@", "conv5:1@2", "conv5:1@2,", "conv5:1.5"])
+NO_UNITS = ["", "conv5", "conv5:", ":3", "conv5:-1", "conv5:x", "conv5:1@", "conv5:1@2", "conv5:1@2,", "conv5:1.5"]
+
+
+@pytest.mark.parametrize("text", NO_UNITS)
 def test_what_is_no_unit_is_quoted_with_an_example(text: str) -> None:
-    with pytest.raises(ValueError, match="is no unit; write it as .*conv5:12@6,6") as error:
+    with pytest.raises(ValueError, match=r"is no unit; write it as .*conv5:12@6,6") as error:
         dv.Unit.parse(text)
     assert repr(text) in str(error.value)
 
@@ -39,17 +42,15 @@ def main_names(module: nn.Module) -> list[str]:
 
 def test_the_outline_of_caffenet_mini_is_the_papers() -> None:
     inspector = dv.Inspector(dv.load("caffenet-mini"))
-    assert [group[0].name for group in inspector.outline] == (
-        "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8 prob".split()
-    )
+    names = " ".join(group[0].name for group in inspector.outline)
+    assert names == "conv1 pool1 conv2 pool2 conv3 conv4 conv5 pool5 fc6 fc7 fc8 prob"
     assert [layer.name for layer in inspector.outline[0]] == ["conv1", "conv1.conv", "conv1.relu"]
 
 
 def test_the_outline_of_resnet18_looks_into_its_stages_and_not_into_its_blocks() -> None:
     blocks = [f"layer{stage}.{block}" for stage in range(1, 5) for block in range(2)]
-    assert main_names(seeded(lambda: zoo.resnet18(num_classes=5))) == [
-        *"conv1 bn1 relu maxpool".split(), *blocks, "avgpool", "fc"
-    ]  # fmt: skip
+    names = main_names(seeded(lambda: zoo.resnet18(num_classes=5)))
+    assert names == ["conv1", "bn1", "relu", "maxpool", *blocks, "avgpool", "fc"]
 
 
 def test_the_outline_of_squeezenet_lists_what_its_sequentials_hold() -> None:
@@ -79,10 +80,3 @@ def test_the_outline_holds_every_layer_once_except_plain_containers() -> None:
 def test_units_are_channels_neurons_or_the_width_of_tokens(function: object, shape: tuple[int, ...], units: int) -> None:
     (layer,) = dv.Inspector(wrapped(nn.Sequential(Function(function)), (3, 8, 9))).layers  # type: ignore[arg-type]
     assert (layer.shape, layer.units) == (shape, units)
-
-
-def test_an_unknown_layer_is_named_with_its_neighbours() -> None:
-    inspector = dv.Inspector(wrapped(seeded(lambda: zoo.resnet18(num_classes=5)), name="net"))
-    with pytest.raises(ValueError, match=r"net has no layer 'layer1\.0\.bn3'; near: .*layer1\.0\.bn1"):
-        inspector.layer("layer1.0.bn3")
-    assert inspector.layer("layer1.0.bn1").kind == "BatchNorm2d"

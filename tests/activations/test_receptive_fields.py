@@ -67,7 +67,8 @@ def test_torchvisions_alexnet_by_the_textbooks_recurrence() -> None:
     offset = 0
     for (_, field), layer in zip(fields(features, (3, 224, 224)), features, strict=True):
         if isinstance(layer, nn.Conv2d | nn.MaxPool2d):
-            kernel, stride, padding = (v if isinstance(v, int) else v[0] for v in (layer.kernel_size, layer.stride, layer.padding))
+            sides = (layer.kernel_size, layer.stride, layer.padding)
+            kernel, stride, padding = (side if isinstance(side, int) else side[0] for side in sides)
             size, offset, step = size + (kernel - 1) * step, offset - padding * step, step * stride
         assert field == dv.ReceptiveField((size, size), (step, step), (offset, offset))
     assert (size, step, offset) == (195, 32, -66)
@@ -81,7 +82,8 @@ PAIR = st.tuples(st.integers(1, 2), st.integers(1, 2))
 def stacks(draw: st.DrawFn, pools: bool = True) -> list[tuple[str, dict[str, Any]]]:
     """Some convolutions, poolings and paddings, as (kind, options)."""
     layers = []
-    for kind in draw(st.lists(st.sampled_from(["conv", "max", "avg", "pad"] if pools else ["conv", "avg", "pad"]), min_size=1, max_size=4)):
+    kinds = st.sampled_from(["conv", "max", "avg", "pad"] if pools else ["conv", "avg", "pad"])
+    for kind in draw(st.lists(kinds, min_size=1, max_size=4)):
         if kind == "pad":
             layers.append((kind, {"padding": draw(st.tuples(*[st.integers(0, 3)] * 4))}))
             continue
@@ -211,13 +213,17 @@ class Untaught(torch.autograd.Function):
         return x.roll(1, 2)
 
 
-@pytest.mark.parametrize(
-    "function", [lambda x: torch.ones(1, 2, 4, 4), lambda x: x.detach().roll(1, 2), Untaught.apply, lambda x: x.roll(1, 2).round()]
-)
-def test_where_nothing_can_be_told_there_is_no_receptive_field_and_the_layers_are_listed_all_the_same(
-    function: Callable[[Tensor], Tensor],
-) -> None:
-    assert fields(nn.Sequential(Function(function)), (1, 8, 8)) == [("0", None)]
+UNTOLD: dict[str, Callable[[Tensor], Tensor]] = {
+    "a constant": lambda x: torch.ones(1, 2, 4, 4),
+    "cut off": lambda x: x.detach().roll(1, 2),
+    "no gradient": Untaught.apply,
+    "a flat gradient": lambda x: x.roll(1, 2).round(),
+}
+
+
+@pytest.mark.parametrize("kind", UNTOLD)
+def test_where_nothing_can_be_told_there_is_no_field_and_the_layers_are_listed_all_the_same(kind: str) -> None:
+    assert fields(nn.Sequential(Function(UNTOLD[kind])), (1, 8, 8)) == [("0", None)]
 
 
 def test_finding_the_fields_runs_in_any_grad_mode_and_for_half_precision() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from captum.attr import LayerActivation
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
 from torchvision import models as zoo
 from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.models.vgg import cfgs, make_layers
@@ -179,7 +180,7 @@ SPLIT: dict[str, tuple[Callable[[Tensor], Any], list[str]]] = {
 @pytest.mark.parametrize("kind", SPLIT)
 def test_every_tensor_of_a_structured_result_is_a_layer(kind: str) -> None:
     function, names = SPLIT[kind]
-    spoil = Function(lambda result: [leaf.zero_() for leaf in torch.utils._pytree.tree_leaves(result) if isinstance(leaf, Tensor)][0])
+    spoil = Function(lambda result: [leaf.zero_() for leaf in tree_leaves(result) if isinstance(leaf, Tensor)].pop())
     network = nn.Sequential(OrderedDict(first=Function(lambda x: x + 1), split=Function(function), spoil=spoil))
     inspector = dv.Inspector(wrapped(network))
     assert [layer.name for layer in inspector.layers] == ["first", *names, "spoil"]

@@ -1,4 +1,4 @@
-"""Looking into a network changes nothing about it, for nobody: after success, after an exception, on any thread, in any mode."""
+"""Looking into a network changes nothing about it: after success, after an exception, on any thread, in any mode."""
 
 from __future__ import annotations
 

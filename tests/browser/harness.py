@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from tests.browser.server import JupyterServer
 
-Camera = Literal["granted", "denied", "absent", "insecure"]
-"""What the page finds: a camera it may use, one it may not, none at all, or an address where browsers offer no camera."""
+Camera = Literal["granted", "two", "denied", "absent", "insecure"]
+"""What the page finds: a camera it may use (that plays the film), two of them (that show a test pattern), one it may not use,
+none at all, or an address where browsers offer no camera."""
 
 FrontEndName = Literal["lab", "notebook", "voila"]
 
@@ -114,11 +115,11 @@ class Browsers:
 
     def context(self, camera: Camera) -> BrowserContext:
         """A fresh profile, as private as a new window, in the browser that has such a camera."""
-        kind = "absent" if camera == "absent" else "film"
+        kind = camera if camera in ("absent", "two") else "film"
         if kind not in self._running:
             self._running[kind] = self.chromium.launch(executable_path=self.executable, args=self._flags(kind))
         # What is not granted is denied: in a headless browser nobody answers the question.
-        allowed = ["camera"] if camera == "granted" else []
+        allowed = ["camera"] if camera in ("granted", "two") else []
         context = self._running[kind].new_context(viewport=VIEWPORT, permissions=allowed)
         context.add_init_script(_REMEMBER_STREAMS)
         return context
@@ -129,8 +130,8 @@ class Browsers:
             browser.close()
 
     def _flags(self, kind: str) -> list[str]:
-        count = 0 if kind == "absent" else 2  # two, so that there is something to pick
-        film = [] if kind == "absent" else [f"--use-file-for-fake-video-capture={self.film}"]
+        count = {"absent": 0, "two": 2, "film": 1}[kind]
+        film = [] if kind != "film" else [f"--use-file-for-fake-video-capture={self.film}"]
         return [
             "--disable-gpu",
             "--no-first-run",

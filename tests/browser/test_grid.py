@@ -45,12 +45,13 @@ def test_a_colour_map_is_changed_without_the_kernel(lab):
     )
     before = toolbox.canvas()
     toolbox.find(".dv-controls select").select_option("gray")
-    toolbox.wait("document.querySelector('.dv-controls select').value === 'gray'")
     shown = toolbox.canvas()[..., :3]
-    assert (shown[..., 0] == shown[..., 1]).all()
     assert (shown != before[..., :3]).any()
-    levels = np.unique(shown[..., 0])
-    assert set(levels) <= {int(level) for level in np.unique(kernel["maps"])} | {0}
+    # matplotlib's grey goes through its values in the order of the bytes, so the picture is the maps themselves.
+    units, height, width = kernel["shape"]
+    rows, columns = shown.shape[0] // height, shown.shape[1] // width
+    tiles = shown[..., 0].reshape(rows, height, columns, width).swapaxes(1, 2).reshape(-1, height, width)[:units]
+    np.testing.assert_array_equal(tiles, kernel["maps"])
     toolbox.notebook.page.evaluate("window.jupyterapp.shell.currentWidget.context.sessionContext.session.kernel.interrupt()")
 
 
@@ -124,9 +125,7 @@ def test_tiles_are_whole_device_pixels(lab):
 
 def test_two_views_show_the_same_and_select_together(lab):
     toolbox = Toolbox.open(lab, CELL, "d")
-    toolbox.wait(
-        "document.querySelectorAll('.dv-maps').length === 2 && [...document.querySelectorAll('.dv-maps')].every((c) => c.width > 1)"
-    )
+    toolbox.wait("[...document.querySelectorAll('.dv-maps')].filter((canvas) => canvas.width > 1).length === 2")
     toolbox.start()
     page = toolbox.notebook.page
     page.locator(".dv-stage").nth(1).focus()
@@ -140,7 +139,8 @@ def test_two_views_show_the_same_and_select_together(lab):
 
 def test_it_follows_the_dark_theme(lab):
     toolbox = Toolbox.open(lab)
-    colours = "getComputedStyle(document.querySelector('.dv-caption')).color + getComputedStyle(document.querySelector('.dv-stage')).backgroundColor"
+    style = "getComputedStyle(document.querySelector('{}')).{}".format
+    colours = f"{style('.dv-caption', 'color')} + {style('.dv-stage', 'backgroundColor')}"
     light = toolbox.notebook.page.evaluate(colours)
     toolbox.notebook.page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})")
     toolbox.wait(f"(light) => {colours} !== light && document.body.dataset.jpThemeLight === 'false'", light)
@@ -152,8 +152,14 @@ def test_it_follows_the_dark_theme(lab):
 
 def test_every_control_has_a_name(lab):
     toolbox = Toolbox.open(lab)
-    nameless = toolbox.notebook.page.evaluate(
-        """[...document.querySelectorAll('.dv-toolbox :is(button, select, input:not([type=file]), [role=application], canvas[role=img])')]
-            .filter((each) => !(each.textContent.trim() || each.ariaLabel || each.title)).map((each) => each.outerHTML)"""
+    controls = ".dv-toolbox :is(button, select, input:not([type=file]), [role=application], canvas[role=img])"
+    found, nameless = toolbox.notebook.page.evaluate(
+        """(controls) => {
+            const all = [...document.querySelectorAll(controls)];
+            const named = (each) => each.textContent.trim() || each.ariaLabel || each.title;
+            return [all.length, all.filter((each) => !named(each)).map((each) => each.outerHTML)];
+        }""",
+        controls,
     )
+    assert found > 15
     assert nameless == []

@@ -26,11 +26,12 @@ _PIXELS = """(canvas) => {
 _STATE = """
 import base64, json
 heatmaps = d.grid._last[0]
+colours = d.grid.palettes[d.grid.signed_colormap if heatmaps.signed else d.grid.colormap]
 pack = lambda data: base64.b64encode(bytes(data)).decode()
 print(json.dumps({
     "shape": heatmaps.maps.shape, "maps": pack(heatmaps.maps.tobytes()), "low": heatmaps.low, "high": heatmaps.high,
     "signed": heatmaps.signed, "unit": d.grid.unit, "sequence": d._frame.sequence, "frame": d._frame.pixels.shape,
-    "pixels": pack(d._frame.pixels.tobytes()), "palette": pack(d.grid.palettes[d.grid.signed_colormap if heatmaps.signed else d.grid.colormap]),
+    "pixels": pack(d._frame.pixels.tobytes()), "palette": pack(colours),
 }))
 """
 
@@ -93,7 +94,9 @@ class Toolbox:
         self.press("❄ Freeze")
         self.wait("document.querySelector('.dv-pump').dataset.state === 'frozen'")
         # The held frame is the last one sent; it comes to the kernel after the word that the stream is frozen.
-        while self.notebook.execute("print(d.pump.frozen and d.grid._still['sequence'] == d._frame.sequence)").strip() != "True":
+        while (
+            self.notebook.execute("print(d.pump.frozen and d.grid._still['sequence'] == d._frame.sequence)").strip() != "True"
+        ):
             self.notebook.page.evaluate("new Promise(requestAnimationFrame)")
         kept = int(self.notebook.execute("print(d._frame.sequence)"))
         self.wait("(kept) => document.querySelector('.dv-grid').dataset.sequence === String(kept)", kept)
@@ -126,6 +129,5 @@ class Toolbox:
 
     def wait_tracks_ended(self) -> None:
         """Wait until no camera is on."""
-        self.wait(
-            "givenStreams.length && givenStreams.every((stream) => stream.getTracks().every((track) => track.readyState === 'ended'))"
-        )
+        tracks = "givenStreams.flatMap((stream) => stream.getTracks())"
+        self.wait(f"givenStreams.length && {tracks}.every((track) => track.readyState === 'ended')")

@@ -31,7 +31,7 @@ def load(path: Path | str) -> dv.VisionModel:
 
 
 WRITE: dict[str, Callable[[State, Path], None]] = {
-    "plain.pth": lambda weights, path: torch.save(weights, path),
+    "plain.pth": torch.save,
     "plain.safetensors": lambda weights, path: save_file({key: value.contiguous() for key, value in weights.items()}, path),
     "wrapped.pt": lambda weights, path: torch.save({"epoch": 3, "state_dict": weights}, path),
     "wrapped.ckpt": lambda weights, path: torch.save({"model": weights, "optimizer": {}}, path),

@@ -53,7 +53,10 @@ def test_the_list_holds_the_bundled_network_first_and_every_torchvision_classifi
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.parametrize(("name", "file"), [("resnet18", "resnet18-f37072fd.pth"), ("fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth")])
+FILES = [("resnet18", "resnet18-f37072fd.pth"), ("fcn_resnet50", "fcn_resnet50_coco-1167a1af.pth")]
+
+
+@pytest.mark.parametrize(("name", "file"), FILES)
 def test_without_a_network_the_error_tells_the_file_the_folder_and_the_way_out(name: str, file: str, offline: Path) -> None:
     with pytest.raises(dv.WeightsError) as error:
         dv.load(name)
@@ -85,7 +88,12 @@ def test_random_weights_come_with_the_input_format_of_the_trained_ones(name: str
 
 @pytest.mark.parametrize(
     ("name", "weights"),
-    [("mobilenet_v3_small", "DEFAULT"), ("googlenet", "DEFAULT"), ("fcn_resnet50", "DEFAULT"), ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1")],
+    [
+        ("mobilenet_v3_small", "DEFAULT"),
+        ("googlenet", "DEFAULT"),
+        ("fcn_resnet50", "DEFAULT"),
+        ("vit_b_16", "IMAGENET1K_SWAG_E2E_V1"),
+    ],
 )
 def test_a_network_has_the_shape_that_torchvision_gives_these_weights(
     name: str, weights: str, monkeypatch: pytest.MonkeyPatch

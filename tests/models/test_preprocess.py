@@ -46,9 +46,10 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     return buffer.getvalue()
 
 
-@given(
-    tall=st.integers(1, 90), wide=st.integers(1, 90), crop=st.integers(4, 24), margin=st.sampled_from([1.0, 256 / 224, 1.02, 1.5])
-)
+SIDE = st.integers(1, 90)
+
+
+@given(tall=SIDE, wide=SIDE, crop=st.integers(4, 24), margin=st.sampled_from([1.0, 256 / 224, 1.02, 1.5]))
 @settings(deadline=None, max_examples=60)
 def test_any_size_of_picture_gives_what_torchvisions_transforms_give(tall: int, wide: int, crop: int, margin: float) -> None:
     assume(max(tall, wide) <= 20 * min(tall, wide))  # see the hair below
@@ -91,7 +92,7 @@ ORIENTED: dict[int, Callable[[Pixels], Pixels]] = {
     5: lambda a: a.swapaxes(0, 1),
     6: lambda a: np.rot90(a, -1),
     7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
-    8: lambda a: np.rot90(a),
+    8: np.rot90,
 }
 
 

@@ -13,7 +13,8 @@ from deepvis_widgets.models.vision_model import IMAGENET_MEAN, IMAGENET_STD
 
 
 @pytest.mark.parametrize(
-    ("size", "mean", "std"), [((3, 8, 9), IMAGENET_MEAN, IMAGENET_STD), ((1, 8, 9), (0.0,), (1.0,)), ((5, 8, 9), (0.0,) * 5, (1.0,) * 5)]
+    ("size", "mean", "std"),
+    [((3, 8, 9), IMAGENET_MEAN, IMAGENET_STD), ((1, 8, 9), (0.0,), (1.0,)), ((5, 8, 9), (0.0,) * 5, (1.0,) * 5)],
 )
 def test_colour_networks_get_imagenets_normalisation_and_others_none(
     size: tuple[int, ...], mean: tuple[float, ...], std: tuple[float, ...]

@@ -62,8 +62,9 @@ class Pump {
 
   /** Do what ``running`` says, unless it says what is. */
   follow() {
-    if (!this.model.get("running")) this.stop();
-    else if (!this.busy) this.open();
+    const running = this.model.get("running");
+    if (running && !this.busy) this.open();
+    else if (!running && this.busy) this.stop();
   }
 
   /** @param {Record<string, any>} traits */
@@ -109,7 +110,8 @@ class Pump {
     const reference = this.model.get("stream");
     this.ours = true;
     if (reference && !deviceId) {
-      const source = await this.model.widget_manager.get_model(reference.slice("IPY_MODEL_".length)).catch(() => null);
+      const found = await this.model.widget_manager.get_model(reference.slice("IPY_MODEL_".length)).catch(() => null);
+      const source = /** @type {(Model & {captureStream?: () => Promise<MediaStream>}) | null} */ (found);
       const isCamera = Boolean(source?.get("constraints"));
       constraints = source?.get("constraints") ?? constraints;
       if (source?.captureStream && !(isCamera && (this.streamUsed || !navigator.mediaDevices))) {
@@ -134,12 +136,17 @@ class Pump {
     let last = -1;
     const onFrame = () => {
       if (attempt !== this.opening) return;
-      if (video.currentTime !== last || video.requestVideoFrameCallback) this.offer();
+      try {
+        if (exact || video.currentTime !== last) this.offer();
+      } catch {
+        return this.fail("Kernel"); // its end of the line is closed
+      }
       last = video.currentTime;
       next();
     };
     // Firefox before 132 cannot tell when a frame is new; there, the video's clock does.
-    const next = () => (video.requestVideoFrameCallback ? video.requestVideoFrameCallback(onFrame) : requestAnimationFrame(onFrame));
+    const exact = typeof video.requestVideoFrameCallback === "function";
+    const next = () => (exact ? video.requestVideoFrameCallback(onFrame) : requestAnimationFrame(onFrame));
     next();
   }
 

@@ -43,7 +43,7 @@ const factor = (frame, unit, boost) => {
     const value = frame.signed ? Math.abs(frame.maps[i] - 127.5) / 127.5 : frame.maps[i] / 255;
     if (value > peak) peak = value;
   }
-  return (peak + 1e-10) ** -boost;
+  return peak > 1 / 255 ? peak ** -boost : 1; // a unit that is zero, which no byte is if signed, stays so
 };
 
 /** The grid that shows tiles largest: the toolbox's (columns = ceil(sqrt(units * aspect))), unless another one gains a whole pixel.
@@ -87,53 +87,57 @@ const number = (value) => (Math.abs(value) >= 1000 || (value && Math.abs(value) 
 class View {
   /** @param {Model} model @param {HTMLElement} el @param {() => Frame | null} current */
   constructor(model, el, current) {
-    this.model = model;
-    this.current = current;
-    this.enlarged = false;
-    this.columns = 1;
-    this.scale = 1;
-    /** @type {number[]} when the last frames were painted */ this.painted = [];
-    /** @type {number[]} how long they took from the camera */ this.latencies = [];
-    this.hover = -1;
-    this.build(el);
-    this.resize = new ResizeObserver(() => this.draw());
-    this.resize.observe(this.stage);
-  }
-
-  /** @param {HTMLElement} el */
-  build(el) {
-    const model = this.model;
-    this.el = el;
     const make = (/** @type {string} */ className) => /** @type {HTMLCanvasElement} */ (element("canvas", { className }));
+    this.model = model;
+    this.el = el;
+    this.current = current;
     this.maps = make("dv-maps");
     this.marks = make("dv-marks");
     this.unitCanvas = make("dv-unit");
     this.legend = make("dv-legend");
     this.context = /** @type {CanvasRenderingContext2D} */ (this.maps.getContext("2d", { willReadFrequently: true }));
     this.stage = element("div", { className: "dv-stage", tabIndex: 0 }, this.maps, this.marks);
-    this.stage.setAttribute("role", "application");
     this.caption = element("span", { className: "dv-caption" });
     this.status = element("span", { className: "dv-status" });
     this.readout = element("output", { className: "dv-readout" });
     this.range = element("span", { className: "dv-range" });
     this.help = element("div", { className: "dv-help", textContent: KEYS, hidden: true });
     this.select = /** @type {HTMLSelectElement} */ (element("select", { title: "Colour map" }));
-    this.select.onchange = () => this.set(this.current()?.signed ? "signed_colormap" : "colormap", this.select.value);
+    this.enlarged = false;
+    this.columns = 1;
+    this.scale = 1; // CSS pixels a value
+    this.hover = -1; // the unit under the pointer
+    this.spot = -1; // and the place in its map
+    this.drawn = ""; // what the parts that stay from frame to frame were drawn for
+    this.reported = 0;
+    this.quiet = 0;
+    /** @type {number[]} when the last frames were painted */ this.painted = [];
+    /** @type {number[]} how long they took from the camera */ this.latencies = [];
+    this.assemble();
+    this.listen();
+    this.resize = new ResizeObserver(() => this.draw());
+    this.resize.observe(this.stage);
+  }
+
+  assemble() {
     const gamma = this.slider("gamma", 0.2, 2, 1, "Below 1 lifts weak activations");
     const boost = this.slider("boost", 0, 1, 0, "How far each unit uses its own range");
-    el.classList.add("dv-grid");
-    el.append(
-      element("div", { className: "dv-line" }, this.caption, this.status),
-      this.stage,
-      this.help,
-      element("div", { className: "dv-line dv-foot" }, this.unitCanvas, element("div", { className: "dv-words" }, this.readout, element("span", { className: "dv-key" }, this.legend, this.range)),
-        element("div", { className: "dv-controls" }, element("label", { textContent: "map " }, this.select), gamma, boost)),
-    );
+    const key = element("span", { className: "dv-key" }, this.legend, this.range);
+    const words = element("div", { className: "dv-words" }, this.readout, key);
+    const controls = element("div", { className: "dv-controls" }, element("label", { textContent: "map " }, this.select), gamma, boost);
+    this.stage.setAttribute("role", "application");
+    this.el.classList.add("dv-grid");
+    this.el.append(element("div", { className: "dv-line" }, this.caption, this.status), this.stage, this.help);
+    this.el.append(element("div", { className: "dv-line dv-foot" }, this.unitCanvas, words, controls));
+  }
+
+  listen() {
+    this.select.onchange = () => this.set(this.current()?.signed ? "signed_colormap" : "colormap", this.select.value);
     this.stage.onpointermove = (event) => this.point(this.place(event));
     this.stage.onpointerleave = () => this.point(-1);
     this.stage.onclick = (event) => this.choose(this.place(event));
     this.stage.ondblclick = () => this.enlarge(!this.enlarged);
-    this.stage.onkeydown = (event) => this.key(event);
+    this.stage.onkeydown = (event) => this.press(event);
   }
 
   /** @param {string} name @param {number} min @param {number} max @param {number} neutral @param {string} title */
@@ -187,16 +191,14 @@ class View {
     this.say(frame);
     this.el.dataset.sequence = String(frame.sequence);
     // The rest stays from frame to frame, and is what would cost most.
-    const key = [frame.layer, frame.units, frame.height, frame.width, frame.signed, frame.invalid, wide, tall, columns, unit, this.enlarged].join();
-    if (key + this.looks() === this.key) return;
-    this.key = key + this.looks();
+    const look = ["colormap", "signed_colormap", "gamma", "caption"].map((name) => this.model.get(name));
+    const { layer, height, width, signed, invalid } = frame;
+    const drawn = [layer, frame.units, height, width, signed, invalid, wide, tall, columns, unit, this.enlarged, ...look].join();
+    if (drawn === this.drawn) return;
+    this.drawn = drawn;
     this.mark(frame, units);
     this.tell(frame, colours);
     this.ask(frame, wide, tall);
-  }
-
-  looks() {
-    return ["colormap", "signed_colormap", "gamma", "caption"].map((name) => this.model.get(name)).join();
   }
 
   /** Gaps and the outline of the selected unit, on a canvas of device pixels above the maps. @param {Frame} frame @param {number[]} units */
@@ -296,7 +298,7 @@ class View {
   }
 
   /** @param {KeyboardEvent} event */
-  key(event) {
+  press(event) {
     const frame = this.current();
     if (!frame) return;
     const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.columns, ArrowDown: this.columns, Home: -Infinity, End: Infinity }[event.key];
@@ -314,9 +316,9 @@ class View {
     const now = performance.now();
     this.painted = [...this.painted.filter((time) => now - time < 1000), now];
     this.latencies = [...this.latencies.slice(-29), performance.timeOrigin + now - frame.captured];
-    if (now - (this.reported ?? 0) > 500) this.report(frame, now);
+    if (now - this.reported > 500) this.report(frame, now);
     clearTimeout(this.quiet);
-    this.quiet = setTimeout(() => (this.status.textContent = ""), 2000);
+    this.quiet = window.setTimeout(() => (this.status.textContent = ""), 2000);
   }
 
   /** @param {Frame} frame @param {number} now */
