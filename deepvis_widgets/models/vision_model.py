@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from torchvision.transforms import InterpolationMode
 from . import images as pictures
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -91,8 +92,8 @@ class VisionModel:
             raise pictures.ImageError(f"a float tensor counts as preprocessed and must be {wanted}, not {tuple(x.shape)}")
         return x.to(self.device, torch.float32)
 
-    def _tensors(self) -> Sequence[Tensor]:
-        return [*self.module.parameters(), *self.module.buffers()]
+    def _tensors(self) -> Iterator[Tensor]:
+        return itertools.chain(self.module.parameters(), self.module.buffers())
 
 
 def wrap(

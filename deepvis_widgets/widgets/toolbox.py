@@ -11,6 +11,7 @@ import ipywidgets
 import matplotlib as mpl
 import numpy as np
 import traitlets
+from IPython.display import DisplayHandle, display
 
 from deepvis_widgets.activations import Inspector, Layer, Prediction
 from deepvis_widgets.live import LivePipeline
@@ -90,6 +91,7 @@ class DeepVis(ipywidgets.Box):
         self.toolbar = Toolbar(name=model.name, groups=groups, layer=self.pipeline.layer)
         self._parts = (self.pump, self.grid, self.predictions, self.toolbar)
         self._frame: Frame | None = None
+        self._displays: list[DisplayHandle] = []
         side = ipywidgets.Box([self.pump, self.predictions]).add_class("dv-side")
         super().__init__([self.toolbar, side, self.grid])
         self.add_class("dv-toolbox")
@@ -131,8 +133,7 @@ class DeepVis(ipywidgets.Box):
 
     def _connect(self) -> None:
         self.pump.on_frame(self._step)
-        self.pump.observe(lambda _change: self.grid.keep(), "state")
-        self.pump.observe(lambda _change: self.predictions.keep(), "state")
+        self.pump.observe(lambda _change: self._keep(), "state")
         self.toolbar.observe(lambda _change: self._use_layer(), "layer")
         self.grid.observe(lambda change: setattr(self.pipeline, "tile", max(1, change["new"])), "tile")
 
@@ -149,12 +150,22 @@ class DeepVis(ipywidgets.Box):
         )
         self.predictions.show(result.predictions, keep=frame.held)
 
+    def _keep(self) -> None:
+        """Store what is shown: in the widgets' state and, when the stream has stopped, in the notebook's own output."""
+        self.grid.keep()
+        self.predictions.keep()
+        for shown in self._displays if self.pump.state == "stopped" else ():
+            shown.update(self._repr_mimebundle_(), raw=True)
+
     def _use_layer(self) -> None:
         """Another layer: the next frame shows it, and where none comes the last one is shown again."""
         self.pipeline.layer = self.toolbar.layer
         self.grid.describe(self.pipeline.inspector.layer(self.toolbar.layer), self.pipeline.model.labels)
         if self._frame is not None and (self.pump.state != "live" or self.pump.frozen):
             self._step(replace(self._frame, held=True))
+
+    def _ipython_display_(self) -> None:
+        self._displays.append(display(self._repr_mimebundle_(), raw=True, display_id=True))
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())

@@ -76,9 +76,9 @@ def test_mode_gradients_hooks_memory_and_buffers_are_as_before(look: str, blown:
     module = seeded(mixed)
     owners = module.relu.register_forward_hook(lambda *_: None)
     try:
+        before = everything(module)
         inspector = dv.Inspector(dv.wrap(module, input_size=(3, 16, 16)))
         assert len(inspector.layers) == 11
-        before = everything(module)
         module.flat[0].lit = blown
         x = pictures(2, 3, 16, 16)
         kept = x.clone()

@@ -175,9 +175,9 @@ class Pump {
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     cover(this.pixels, source, mirror);
     const { data } = this.pixels.getImageData(0, 0, width, height);
-    const sequence = this.sequence++;
+    const sequence = ++this.sequence;
     this.inFlight.set(sequence, performance.now());
-    const dropped = this.offered - this.sequence;
+    const dropped = this.offered - sequence;
     this.model.send({ kind: "frame", sequence, captured, dropped: Math.max(0, dropped), width, height, held }, undefined, [data.buffer]);
     for (const { preview } of this.views) paint(preview, source, mirror, width / height);
   }

@@ -117,6 +117,8 @@ class View {
     this.listen();
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(this.stage);
+    this.theme = new MutationObserver(() => this.draw());
+    this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
   }
 
   assemble() {
@@ -193,7 +195,7 @@ class View {
     // The rest stays from frame to frame, and is what would cost most.
     const look = ["colormap", "signed_colormap", "gamma", "caption"].map((name) => this.model.get(name));
     const { layer, height, width, signed, invalid } = frame;
-    const drawn = [layer, frame.units, height, width, signed, invalid, wide, tall, columns, unit, this.enlarged, ...look].join();
+    const drawn = [layer, frame.units, height, width, signed, invalid, wide, tall, columns, unit, this.enlarged, document.body.dataset.jpThemeName, ...look].join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.mark(frame, units);
@@ -209,7 +211,7 @@ class View {
     Object.assign(this.marks, { width: Math.round(this.columns * width), height: Math.round(rows * height) });
     const context = /** @type {CanvasRenderingContext2D} */ (this.marks.getContext("2d"));
     const style = getComputedStyle(this.stage);
-    context.fillStyle = style.backgroundColor;
+    context.fillStyle = style.getPropertyValue("--dv-gap").trim();
     if (!this.enlarged) {
       for (let i = 1; i <= this.columns; i++) context.fillRect(Math.round(i * width) - GAP, 0, GAP, this.marks.height);
       for (let i = 1; i <= rows; i++) context.fillRect(0, Math.round(i * height) - GAP, this.marks.width, GAP);
@@ -331,6 +333,7 @@ class View {
 
   close() {
     this.resize.disconnect();
+    this.theme.disconnect();
     clearTimeout(this.quiet);
   }
 }
