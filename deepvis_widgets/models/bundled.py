@@ -17,6 +17,7 @@ from .vision_model import IMAGENET_MEAN, IMAGENET_STD, VisionModel
 
 NAME = "caffenet-mini"
 CLASSES = 200
+MARGIN = 72 / 64  # pictures are scaled to 72 px and the centre is cut out, as 256 and 224 are usual for ImageNet
 
 
 class Block(nn.Sequential):
@@ -103,4 +104,9 @@ def load_bundled() -> VisionModel:
     weights = load_safetensors((folder / "caffenet-mini.safetensors").read_bytes())
     module.load_state_dict({name: value.float() for name, value in weights.items()}, assign=True)
     labels = json.loads((folder / "caffenet-mini.labels.json").read_text(encoding="utf-8"))
-    return VisionModel(NAME, module.eval(), (3, 64, 64), IMAGENET_MEAN, IMAGENET_STD, tuple(labels))
+    return as_model(module, labels)
+
+
+def as_model(module: CaffeNetMini, labels: list[str]) -> VisionModel:
+    """A network of this kind with its input format."""
+    return VisionModel(NAME, module.eval(), (3, 64, 64), IMAGENET_MEAN, IMAGENET_STD, tuple(labels), MARGIN)

@@ -1,4 +1,4 @@
-"""Trains caffenet-mini on Tiny-ImageNet: ``python -m deepvis_widgets.models.train_bundled DATA OUT [--continue-from WEIGHTS]``.
+"""Trains caffenet-mini on Tiny-ImageNet: ``python -m deepvis_widgets.models.train_bundled DATA OUT``.
 
 DATA holds ``train-*.npz``, ``val.npz`` and ``labels.json``; each ``.npz`` has ``images`` (WebP files end to end, uint8),
 ``offsets`` (n + 1) and ``labels`` (n). OUT receives the weights (fp16 safetensors, batch norm folded away) and the labels;
@@ -21,12 +21,12 @@ from typing import cast
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .bundled import NAME, CaffeNetMini
-from .vision_model import IMAGENET_MEAN, IMAGENET_STD
+from .bundled import NAME, CaffeNetMini, as_model
+from .vision_model import IMAGENET_MEAN, IMAGENET_STD, VisionModel
 
 log = logging.getLogger(__name__)
 
@@ -42,21 +42,15 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """One-cycle SGD."""
+    """One-cycle SGD. The defaults are what the shipped weights were trained with."""
 
-    phases: tuple[Phase, ...]
+    phases: tuple[Phase, ...] = (Phase(16, 48, 0.35), Phase(7, 56, 0.35), Phase(5, 64, 0.5))
     batch: int = 128
     peak_rate: float = 0.1
     weight_decay: float = 5e-4
     label_smoothing: float = 0.1
     averaging: float = 0.998  # exponential moving average of the weights, per step
     seed: int = 0
-
-
-# What the shipped weights were trained with: one cycle from nothing, then a short one on nearly whole pictures, which is how
-# they are shown (Touvron et al. 2019: random crops make objects look larger in training than they are in use).
-FIRST = Recipe((Phase(16, 48, 0.35), Phase(7, 56, 0.35), Phase(5, 64, 0.5)))
-SECOND = Recipe((Phase(3, 64, 0.7),), peak_rate=0.02, seed=1)
 
 
 @dataclass(frozen=True)
@@ -110,14 +104,12 @@ def augment(x: Tensor, phase: Phase, generator: torch.Generator) -> Tensor:
 
 
 @torch.no_grad()
-def accuracy(network: CaffeNetMini, pictures: Pictures, size: int = 64) -> float:
-    """Top-1 on whole pictures, resized where ``size`` is not their own."""
+def accuracy(model: VisionModel, pictures: Pictures) -> float:
+    """Top-1, each picture prepared as the package prepares it."""
     right = 0
     for pixels, labels in zip(pictures.pixels.split(500), pictures.labels.split(500), strict=True):
-        x = normalise(pixels)
-        if size != x.shape[-1]:
-            x = F.interpolate(x, (size, size), mode="bilinear", antialias=True, align_corners=False)
-        right += int((network.logits(x.contiguous(memory_format=torch.channels_last)).argmax(1) == labels).sum())
+        x = model.preprocess(pixels.numpy()).contiguous(memory_format=torch.channels_last)
+        right += int((model.module(x).argmax(1) == labels).sum())
     return right / len(pictures)
 
 
@@ -132,10 +124,10 @@ def save(network: CaffeNetMini, labels: list[str], out: Path) -> None:
 class Training:
     """The network, its optimiser and its moving average, over one run."""
 
-    def __init__(self, recipe: Recipe, steps: int, network: CaffeNetMini) -> None:
+    def __init__(self, recipe: Recipe, steps: int) -> None:
         self.recipe = recipe
         self.generator = torch.Generator().manual_seed(recipe.seed)
-        self.network = network.to(memory_format=torch.channels_last)
+        self.network = CaffeNetMini(training_parts=True).to(memory_format=torch.channels_last)
         rule = torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.averaging)
         self.average = torch.optim.swa_utils.AveragedModel(self.network, multi_avg_fn=rule, use_buffers=True)
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
@@ -169,42 +161,22 @@ class Training:
         return float(loss.detach())
 
 
-@torch.no_grad()
-def unfold(plain: CaffeNetMini, pictures: Pictures) -> CaffeNetMini:
-    """The same function with training parts: each batch norm takes on the mean and spread it finds, and gives them back."""
-    network = CaffeNetMini(training_parts=True)
-    network.load_state_dict(plain.state_dict(), strict=False)
-
-    def adopt(norm: nn.BatchNorm1d | nn.BatchNorm2d, inputs: tuple[Tensor]) -> None:
-        variance, mean = torch.var_mean(inputs[0].transpose(0, 1).flatten(1), dim=1)
-        spread = (variance + norm.eps).sqrt()
-        found = {"running_mean": mean, "running_var": variance, "weight": spread, "bias": mean}
-        norm.load_state_dict(found, strict=False)
-
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
-    handles = [norm.register_forward_pre_hook(adopt) for norm in norms]
-    network.eval().logits(normalise(pictures.pixels[:2000]))
-    for handle in handles:
-        handle.remove()
-    return network
-
-
-def train(data: Path, out: Path, recipe: Recipe, start: CaffeNetMini | None = None) -> CaffeNetMini:
-    """Train by the recipe, from random values or from a network; leave the averaged network in ``out`` and return it."""
+def train(data: Path, out: Path, recipe: Recipe) -> None:
+    """Train by the recipe and leave the averaged network in ``out``."""
     torch.manual_seed(recipe.seed)
     labels = [entry["name"] for entry in json.loads((data / "labels.json").read_text(encoding="utf-8"))]
     pictures, held_out = read(sorted(data.glob("train-*.npz"))), read([data / "val.npz"])
     epochs = [phase for phase in recipe.phases for _ in range(phase.epochs)]
-    network = CaffeNetMini(training_parts=True) if start is None else unfold(start, pictures)
-    training = Training(recipe, len(epochs) * (len(pictures) // recipe.batch), network)
+    training = Training(recipe, len(epochs) * (len(pictures) // recipe.batch))
     for number, phase in enumerate(epochs, 1):
         began = time.monotonic()
         loss = training.epoch(pictures, phase)
-        result = cast("CaffeNetMini", training.average.module).folded()
-        save(result, labels, out)
+        network = cast("CaffeNetMini", training.average.module).folded()
+        save(network, labels, out)
         line = "epoch %d/%d at %d px: loss %.3f, top-1 %.4f, %.0f s"
-        log.info(line, number, len(epochs), phase.size, loss, accuracy(result, held_out), time.monotonic() - began)
-    return result
+        log.info(
+            line, number, len(epochs), phase.size, loss, accuracy(as_model(network, labels), held_out), time.monotonic() - began
+        )
 
 
 def main() -> None:
@@ -212,15 +184,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--continue-from", type=Path, help="the end of a first cycle, to run the second alone")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    if arguments.continue_from is None:
-        first = train(arguments.data, arguments.out, FIRST)
-    else:
-        first = CaffeNetMini()
-        first.load_state_dict(load_file(arguments.continue_from))
-    train(arguments.data, arguments.out, SECOND, first)
+    train(arguments.data, arguments.out, Recipe())
 
 
 if __name__ == "__main__":
