@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 SMOOTHING = 0.8  # of the range, from frame to frame: a camera's noise moves the maximum by a tenth, which is seen as flicker
+BETWEEN = 0.1  # seconds between changes of the class names: nobody reads faster, and each message costs the maps some of theirs
 MANY = 512  # units; more tiles than that are too small to see anything in at first sight
 
 
@@ -48,13 +50,15 @@ class Predictions(anywidget.AnyWidget):
     _css = STATIC / "predictions.css"
     items: traitlets.List[Any] = traitlets.List().tag(sync=True)
     _last: tuple[dict[str, Any], ...] = ()
+    _sent = 0.0
 
     def show(self, predictions: Sequence[Prediction], *, keep: bool) -> None:
         """Show them; ``keep`` also stores them in the widget's state."""
         self._last = tuple({"label": prediction.label, "probability": prediction.probability} for prediction in predictions)
         if keep:
             self.keep()
-        else:
+        elif time.monotonic() - self._sent > BETWEEN:
+            self._sent = time.monotonic()
             self.send({"kind": "predictions", "items": list(self._last)})
 
     def keep(self) -> None:

@@ -8,7 +8,7 @@
 const IN_FLIGHT = 2; // hides most of a Jupyter comm's 50 ms round trip; more would only add latency
 const ACK_MS = 4000; // after that long a frame counts as lost
 const ABANDON_MS = 12000; // after that long without any answer the kernel counts as gone, and the camera goes off
-const PREVIEW = 320; // pixels of the longer side of the preview
+const PREVIEW = 256; // pixels of the longer side of the preview
 
 /** What happened and what to do, by the name of the browser's error. @type {Record<string, string>} */
 const MESSAGES = {

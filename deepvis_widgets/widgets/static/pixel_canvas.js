@@ -11,6 +11,7 @@ const FINE = 1020; // colours are looked up in steps of a quarter of a byte, so 
 const BROKEN = [0xffff00ff, 0xff000000]; // NaN and infinities: a magenta and black chequer, no colour map has it
 const KEYS = "arrows: another unit · Enter or double-click: enlarge it · Esc: back to all · Home, End: first, last · h: these keys";
 const GAP = 1; // device pixels between tiles
+const TELL_MS = 100; // between changes of the numbers of a live picture: nobody reads faster, and text makes the page lay itself out
 
 /** @param {string} tag @param {Record<string, any>} properties @param {(Node | string)[]} children */
 const element = (tag, properties = {}, ...children) => {
@@ -110,6 +111,7 @@ class View {
     this.spot = -1; // and the place in its map
     this.drawn = ""; // what the parts that stay from frame to frame were drawn for
     this.reported = 0;
+    this.told = 0; // when the numbers were last written
     this.quiet = 0;
     /** @type {number[]} when the last frames were painted */ this.painted = [];
     /** @type {number[]} how long they took from the camera */ this.latencies = [];
@@ -167,7 +169,8 @@ class View {
     return this.enlarged ? [this.model.get("unit")] : Array.from({ length: frame.units }, (_, i) => i);
   }
 
-  draw() {
+  /** @param {boolean} [live] one frame of many: what is read may lag behind what is seen */
+  draw(live = false) {
     const frame = this.current();
     if (!frame) return;
     const units = this.units(frame);
@@ -189,8 +192,11 @@ class View {
       paint(small, frame, [unit], 1, colours, boost);
     }
     this.unitCanvas.style.visibility = unit < 0 ? "hidden" : "visible";
-    this.range.textContent = `${number(frame.low)} … ${number(frame.high)}`;
-    this.say(frame);
+    if (!live || performance.now() - this.told > TELL_MS) {
+      this.told = performance.now();
+      this.range.textContent = `${number(frame.low)} … ${number(frame.high)}`;
+      this.say(frame);
+    }
     this.el.dataset.sequence = String(frame.sequence);
     // The rest stays from frame to frame, and is what would cost most.
     const look = ["colormap", "signed_colormap", "gamma", "caption"].map((name) => this.model.get(name));
@@ -342,10 +348,10 @@ export default () => {
   /** @type {Frame | null} */ let frame = null;
   /** @type {Set<View>} */ const views = new Set();
 
-  /** @param {any} message @param {any[]} buffers */
-  const take = (message, buffers) => {
+  /** @param {any} message @param {any[]} buffers @param {boolean} [live] */
+  const take = (message, buffers, live) => {
     frame = { ...message, maps: bytes(buffers[0]), broken: buffers[1] ? bytes(buffers[1]) : null };
-    for (const view of views) view.draw();
+    for (const view of views) view.draw(live);
   };
   /** @param {Model} model */
   const stored = (model) => {
@@ -361,7 +367,7 @@ export default () => {
       model.on("change:_pixels", () => stored(model));
       model.on("msg:custom", (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => {
         if (message.kind !== "maps") return;
-        take(message, buffers);
+        take(message, buffers, true);
         for (const view of views) view.count(message);
       });
       model.on("change:colormap change:signed_colormap change:palettes change:unit change:caption change:unit_labels", () => {
