@@ -107,7 +107,7 @@ class LivePipeline:
             raise ValueError(f"{self.model.name} takes {channels} channels; a camera gives 3")
         pixels = torch.from_numpy(np.require(frame, requirements=["C", "W"])).to(self.model.device).float()[..., :3]
         if list(pixels.shape[:2]) != size:
-            pixels = _cover(pixels, size)
+            pixels = _cover(pixels, size, self.model.margin)
         if channels == 1:
             pixels = (pixels * pixels.new_tensor(LUMINANCE)).sum(-1, keepdim=True)
         # (x / 255 - mean) / std in one pass. (H, W, C) is channels last in memory already, which convolutions want.
@@ -124,10 +124,10 @@ class LivePipeline:
             return ()
 
 
-def _cover(pixels: Tensor, size: list[int]) -> Tensor:
-    """(H, W, C) scaled to cover the size, and its centre cut out."""
+def _cover(pixels: Tensor, size: list[int], margin: float) -> Tensor:
+    """(H, W, C) scaled to cover the size times the margin, and its centre cut out, as `VisionModel.preprocess` does it."""
     tall, wide = pixels.shape[:2]
-    scale = max(size[0] / tall, size[1] / wide)
+    scale = margin * max(size[0] / tall, size[1] / wide)
     scaled = [max(size[0], round(tall * scale)), max(size[1], round(wide * scale))]
     x = F.interpolate(pixels.permute(2, 0, 1)[None], scaled, mode="bilinear", antialias=True, align_corners=False)[0]
     top, left = (scaled[0] - size[0]) // 2, (scaled[1] - size[1]) // 2

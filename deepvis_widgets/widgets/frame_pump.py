@@ -65,6 +65,7 @@ class FramePump(anywidget.AnyWidget):
     Attributes:
         running: whether the stream is open; set it to open or stop it.
         frozen: whether the present frame is held.
+        margin: how much larger the picture is made than what is cut from its centre, see `VisionModel`.
         mirror: whether a camera's picture is mirrored, as people expect of their own.
         state: "idle", "opening", "live" or "stopped".
         message: what went wrong and what to do about it, "" if nothing.
@@ -76,6 +77,7 @@ class FramePump(anywidget.AnyWidget):
     stream = traitlets.Instance(ipywidgets.DOMWidget, allow_none=True).tag(sync=True, **ipywidgets.widget_serialization)
     constraints = traitlets.Dict(default_value={"video": VIDEO}).tag(sync=True)
     size = traitlets.Tuple(traitlets.Int(), traitlets.Int(), default_value=(224, 224)).tag(sync=True)
+    margin = traitlets.Float(1.0).tag(sync=True)
     running = traitlets.Bool(default_value=False).tag(sync=True)
     frozen = traitlets.Bool(default_value=False).tag(sync=True)
     mirror = traitlets.Bool(default_value=True).tag(sync=True)

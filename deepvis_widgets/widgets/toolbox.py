@@ -89,6 +89,7 @@ class DeepVis(ipywidgets.Box):
         inspector = Inspector(model)
         self.pipeline = LivePipeline(model, layer or default_layer(inspector), smoothing=SMOOTHING, inspector=inspector)
         self.pump = FramePump(model.input_size[1:], stream or Camera())
+        self.pump.margin = model.margin
         self.grid = ActivationGrid()
         self.predictions = Predictions()
         groups = [[_entry(layer, group[0]) for layer in group] for group in inspector.outline]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torchvision.transforms import functional as F
 
@@ -34,7 +37,7 @@ def model() -> dv.VisionModel:
     return wrapped(seeded(small_classifier), labels=[f"class of {i}" for i in range(7)])
 
 
-def by_hand(model: dv.VisionModel, pixels: NDArray[np.uint8], layer: str, tile: int = 256) -> tuple[Any, ...]:
+def by_hand(model: dv.VisionModel, pixels: NDArray[np.uint8] | torch.Tensor, layer: str, tile: int = 256) -> tuple[Any, ...]:
     activation = dv.Inspector(model).activations(pixels, layer)[0]
     heatmaps = to_bytes(shrink(as_maps(activation), tile))
     return heatmaps.maps, heatmaps.low, heatmaps.high, heatmaps.signed
@@ -231,13 +234,23 @@ def test_what_the_network_raises_comes_through_and_the_next_frame_goes_on() -> N
     assert pipeline.step(np.zeros((16, 16, 3), np.uint8)).maps.shape == (3, 16, 16)
 
 
-def test_the_bundled_network_says_what_it_says_of_the_same_picture() -> None:
+def test_a_frame_of_the_networks_size_is_taken_as_cut_already() -> None:
     network = dv.load("caffenet-mini")
     pixels = frame(64, 64)
+    cut = network.normalize(torch.from_numpy(pixels[..., :3].copy()).permute(2, 0, 1)[None] / 255)
     result = dv.LivePipeline(network, "conv5").step(pixels)
-    assert_same(result, by_hand(network, pixels, "conv5"))
+    assert_same(result, by_hand(network, cut, "conv5"))
     assert result.maps.shape == (192, 8, 8)
-    assert [p.index for p in result.predictions] == [p.index for p in dv.Inspector(network).predict(pixels)[0]]
+    assert [p.index for p in result.predictions] == [p.index for p in dv.Inspector(network).predict(cut)[0]]
+
+
+def test_a_picture_of_any_size_is_scaled_and_cut_as_preprocess_does_it() -> None:
+    network = dv.load("caffenet-mini")
+    picture = Path(mpl.get_data_path()) / "sample_data" / "grace_hopper.jpg"
+    seen = dv.LivePipeline(network, "conv5").step(np.asarray(Image.open(picture))).predictions
+    said = dv.Inspector(network).predict(picture)[0]
+    assert [p.index for p in seen] == [p.index for p in said]
+    assert [p.probability for p in seen] == pytest.approx([p.probability for p in said], abs=0.02)
 
 
 def test_a_half_precision_network_is_fed_its_own_numbers() -> None:

@@ -25,7 +25,8 @@ LABELS = [f"class of {i}" for i in range(7)]
 
 
 @pytest.fixture
-def toolbox() -> Iterator[DeepVis]:
+def toolbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[DeepVis]:
+    monkeypatch.setattr("deepvis_widgets.widgets.toolbox.BETWEEN", -1.0)  # the classes of every frame
     made = DeepVis(wrapped(seeded(small_classifier), labels=LABELS, name="mine"), layer="conv")
     yield made
     made.close()
@@ -133,6 +134,20 @@ def test_live_frames_are_not_stored_until_they_stop_and_then_the_last_one_is(too
     assert toolbox.grid._pixels == bytes(pages.grid.received[-1][1][0])
     assert toolbox.grid._still["sequence"] == 2
     assert toolbox.predictions.items == pages.predictions.sent("predictions")[-1]["items"] != before[1]
+
+
+def test_class_names_change_no_faster_than_they_can_be_read_and_the_last_are_kept(
+    toolbox: DeepVis, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toolbox.pump.state = "live"
+    pages.frame(random_frame(seed=1), 1)
+    monkeypatch.setattr("deepvis_widgets.widgets.toolbox.BETWEEN", 3600.0)
+    pages.frame(random_frame(seed=2), 2)
+    assert len(pages.grid.received) == 2
+    assert len(pages.predictions.received) == 1
+    toolbox.pump.state = "stopped"
+    truth = expected(toolbox, random_frame(seed=2), "conv").predictions
+    assert toolbox.predictions.items == [{"label": p.label, "probability": p.probability} for p in truth]
 
 
 def test_a_held_frame_is_stored(toolbox: DeepVis, pages: Pages) -> None:

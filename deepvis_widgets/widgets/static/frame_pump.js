@@ -173,13 +173,13 @@ class Pump {
     const [height, width] = this.model.get("size");
     const captured = performance.timeOrigin + performance.now();
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
-    cover(this.pixels, source, mirror);
+    cover(this.pixels, source, mirror, this.model.get("margin"));
     const { data } = this.pixels.getImageData(0, 0, width, height);
     const sequence = ++this.sequence;
     this.inFlight.set(sequence, performance.now());
     const dropped = this.offered - sequence;
     this.model.send({ kind: "frame", sequence, captured, dropped: Math.max(0, dropped), width, height, held }, undefined, [data.buffer]);
-    for (const { preview } of this.views) paint(preview, source, mirror, width / height);
+    for (const { preview } of this.views) paint(preview, source, mirror, width / height, this.model.get("margin"));
   }
 
   /** @param {any} message */
@@ -225,7 +225,7 @@ class Pump {
     const [height, width] = this.model.get("size");
     const live = Boolean(this.stream);
     const source = live ? this.video : this.still;
-    if (source) for (const { preview } of this.views) paint(preview, source, live && this.mirrored, width / height);
+    if (source) for (const { preview } of this.views) paint(preview, source, live && this.mirrored, width / height, this.model.get("margin"));
   }
 
   release() {
@@ -268,27 +268,27 @@ const end = (stream) => stream.getTracks().forEach((track) => track.stop());
 /** @param {any} source @returns {[number, number]} */
 const sizeOf = (source) => [source.videoWidth || source.width, source.videoHeight || source.height];
 
-/** Fill a canvas with the centre of a source. @param {CanvasRenderingContext2D} context @param {CanvasImageSource} source @param {boolean} mirror */
-const cover = (context, source, mirror) => {
+/** Fill a canvas with the centre of a source, less a margin. @param {CanvasRenderingContext2D} context @param {CanvasImageSource} source @param {boolean} mirror @param {number} margin */
+const cover = (context, source, mirror, margin) => {
   const { width, height } = context.canvas;
   const [wide, tall] = sizeOf(source);
-  const scale = Math.min(wide / width, tall / height);
+  const scale = Math.min(wide / width, tall / height) / margin;
   const [w, h] = [width * scale, height * scale];
   context.setTransform(mirror ? -1 : 1, 0, 0, 1, mirror ? width : 0, 0);
   context.drawImage(source, (wide - w) / 2, (tall - h) / 2, w, h, 0, 0, width, height);
 };
 
-/** @param {HTMLCanvasElement} canvas @param {CanvasImageSource} source @param {boolean} mirror @param {number} aspect */
-const paint = (canvas, source, mirror, aspect) => {
+/** @param {HTMLCanvasElement} canvas @param {CanvasImageSource} source @param {boolean} mirror @param {number} aspect @param {number} margin */
+const paint = (canvas, source, mirror, aspect, margin) => {
   const [width, height] = aspect > 1 ? [PREVIEW, Math.round(PREVIEW / aspect)] : [Math.round(PREVIEW * aspect), PREVIEW];
   if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  cover(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), source, mirror);
+  cover(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), source, mirror, margin);
 };
 
 /** @param {HTMLVideoElement} video @param {boolean} mirror */
 const copy = (video, mirror) => {
   const canvas = Object.assign(document.createElement("canvas"), { width: video.videoWidth, height: video.videoHeight });
-  if (canvas.width) cover(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), video, mirror);
+  if (canvas.width) cover(/** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")), video, mirror, 1);
   return canvas;
 };
 
