@@ -72,7 +72,7 @@ def test_units_are_selected_by_click_and_by_keyboard(lab):
     toolbox.notebook.page.mouse.move(0, 0)
     clicked = columns + 3
     wait_unit(toolbox, clicked)
-    assert toolbox.kernel()["unit"] == clicked
+    toolbox.wait_kernel(f"d.grid.unit == {clicked}")
 
     for key, unit in [
         ("ArrowRight", clicked + 1),
@@ -84,7 +84,7 @@ def test_units_are_selected_by_click_and_by_keyboard(lab):
     ]:
         toolbox.notebook.page.keyboard.press(key)
         wait_unit(toolbox, unit)
-    assert toolbox.kernel()["unit"] == 191
+    toolbox.wait_kernel("d.grid.unit == 191")
 
 
 def test_hover_tells_unit_value_and_place(lab):

@@ -40,9 +40,7 @@ def test_a_picture_is_looked_at_and_kept(lab):
     toolbox.find("input[type=file]").set_input_files(HOPPER)
     toolbox.wait_tracks_ended()
     toolbox.wait("document.querySelector('.dv-pump').dataset.state === 'stopped'")
-    page = toolbox.notebook.page
-    while toolbox.notebook.execute("print(d._frame.held, d._frame.pixels.shape[2])").split() != ["True", "4"]:
-        page.evaluate("new Promise(requestAnimationFrame)")
+    toolbox.wait_kernel("d._frame.held and d._frame.pixels.shape[2] == 4")
     kernel = toolbox.kernel()
     toolbox.wait("(kept) => document.querySelector('.dv-grid').dataset.sequence === String(kept)", kernel["sequence"])
     assert (toolbox.tiles() == kernel["palette"][kernel["maps"]]).all()
@@ -63,6 +61,7 @@ def test_the_last_picture_survives_in_the_saved_notebook(lab):
     toolbox.start(10)
     toolbox.press("■ Stop")
     toolbox.wait("document.querySelector('.dv-pump').dataset.state === 'stopped'")
+    toolbox.wait_kernel("d.pump.state == 'stopped' and d.grid._still['sequence'] == d._frame.sequence > 0")
     kernel = toolbox.kernel()
     stored = toolbox.notebook.execute("print(d.grid._still['sequence'], len(d.grid._pixels), len(d.predictions.items))").split()
     assert stored == [str(kernel["sequence"]), str(kernel["maps"].size), "5"]

@@ -56,6 +56,11 @@ class Toolbox:
         """Wait until a JavaScript expression (or function of the argument) is true."""
         self.notebook.page.wait_for_function(condition, arg=argument)
 
+    def wait_kernel(self, expression: str) -> None:
+        """Wait until a Python expression is true in the kernel, which hears of everything a moment after the page."""
+        while self.notebook.execute(f"print(bool({expression}))").strip() != "True":
+            self.notebook.page.evaluate("new Promise(requestAnimationFrame)")
+
     def find(self, selector: str) -> Locator:
         """The first such element."""
         return self.notebook.page.locator(selector).first
@@ -94,10 +99,7 @@ class Toolbox:
         self.press("❄ Freeze")
         self.wait("document.querySelector('.dv-pump').dataset.state === 'frozen'")
         # The held frame is the last one sent; it comes to the kernel after the word that the stream is frozen.
-        while (
-            self.notebook.execute("print(d.pump.frozen and d.grid._still['sequence'] == d._frame.sequence)").strip() != "True"
-        ):
-            self.notebook.page.evaluate("new Promise(requestAnimationFrame)")
+        self.wait_kernel("d.pump.frozen and d.grid._still['sequence'] == d._frame.sequence")
         kept = int(self.notebook.execute("print(d._frame.sequence)"))
         self.wait("(kept) => document.querySelector('.dv-grid').dataset.sequence === String(kept)", kept)
 

@@ -85,7 +85,7 @@ class Pump {
     this.busy = true;
     this.set({ state: "opening", message: "", frozen: false });
     try {
-      if (file) this.video.src = URL.createObjectURL(file);
+      if (file) Object.assign(this, { ours: false }).video.src = URL.createObjectURL(file);
       else {
         const stream = await this.find(deviceId);
         if (attempt !== this.opening) return end(stream); // stopped while the browser was asking
@@ -147,6 +147,7 @@ class Pump {
     // Firefox before 132 cannot tell when a frame is new; there, the video's clock does.
     const exact = typeof video.requestVideoFrameCallback === "function";
     const next = () => (exact ? video.requestVideoFrameCallback(onFrame) : requestAnimationFrame(onFrame));
+    if (!this.ours) this.offer(); // a still stream has shown its only frame already
     next();
   }
 
