@@ -27,8 +27,8 @@ def test_any_stream_of_ipywebrtc_reaches_the_kernel(lab, shared, kind):
         f"stream = {STREAMS[kind]}\nd = dv.DeepVis(source=stream)\nd",
     ]
     toolbox = Toolbox.open(lab, *cells)
-    toolbox.start(1)
-    toolbox.wait("document.querySelector('.dv-preview').width > 0")
+    toolbox.press("● Camera")
+    toolbox.wait_kernel("d._frame.sequence >= 1")  # a still stream has one frame and no more
     kernel = toolbox.kernel()
     assert kernel["pixels"][..., :3].std() > 20
     assert toolbox.tracks() == []
