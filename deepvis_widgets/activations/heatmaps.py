@@ -149,9 +149,8 @@ def bend(maps: NDArray[np.uint8], *, boost: float = 0.0, gamma: float = 1.0, sig
     """
     values = (maps - 127.5) / 127.5 if signed else maps / 255
     peaks = np.abs(values).max(axis=(1, 2), keepdims=True)
-    values = (
-        values * np.where(peaks > 1 / 255, peaks, 1) ** -boost
-    )  # where a unit is zero, which no byte is if signed, it stays
+    # A unit that is zero stays dark: in signed maps no byte is exactly zero, and boosting would make the rest of it bright.
+    values = values * np.where(peaks > 1 / 255, peaks, 1) ** -boost
     bent: NDArray[np.float64] = np.sign(values) * np.minimum(np.abs(values), 1) ** gamma
     return bent
 

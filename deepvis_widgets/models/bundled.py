@@ -36,7 +36,7 @@ class CaffeNetMini(nn.Module):
     maps), and returns the probabilities (N, 200), as Caffe's deploy network does; the logits are the layer ``fc8``.
 
     Args:
-        training_parts: add the batch norm and dropout that training uses; `fold` takes them out again.
+        training_parts: add the batch norm and dropout that training uses; `folded` takes them out again.
     """
 
     def __init__(self, *, training_parts: bool = False) -> None:
