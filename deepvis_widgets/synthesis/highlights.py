@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,17 @@ class Highlights:
         better = step.scores > self.best_scores
         self.best = _where(better, step.x, self.best)
         self.best_scores = torch.where(better, step.scores, self.best_scores)
-        self.best_indices[better] = step.index
+        self.best_indices = torch.where(better, step.index, self.best_indices)
         won = step.strongest & (self.majority_indices < 0)
         self.first_majority = _where(won, step.x, self.first_majority)
-        self.majority_indices[won] = step.index
+        self.majority_indices = torch.where(won, step.index, self.majority_indices)
+
+    def before_last(self) -> Highlights:
+        """A copy that takes the last step back, all but its pictures: going on from its picture, `ascend` yields it again."""
+        twin = copy.copy(self)
+        twin._numbers = self._numbers[:-1]  # noqa: SLF001 - one of this class
+        twin.changes = [change for change in self.changes if change[0] < self.last.index]
+        return twin
 
     @property
     def history(self) -> History:
