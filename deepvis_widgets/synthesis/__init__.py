@@ -2,10 +2,12 @@
 
 from .ascent import ascend
 from .climb import End, Step
+from .ladders import ladder, plane, random_settings
 from .presets import PRESETS, Preset
+from .results import Result, Sweep
 from .settings import PARAMETERS, Regularization, Settings
 from .step_sizes import Constant, Progress, Progress01, StepSize
-from .sweep import Result, Sweep, ladder, plane, random_settings, run_sweep, sweep
+from .sweep import run_sweep, sweep
 from .visualization import Visualization, visualize
 
 __all__ = [

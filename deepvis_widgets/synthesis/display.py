@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 REACH = 3.0  # standard deviations from mid-grey to black and to white, at contrast 1
 MID = 127.5
+CAPTION, LEAST_WIDTH = 13, 190  # pixels: letters, and the width that a line of them needs
 
 
 def render(x: Tensor, *, contrast: float = 1.0, shared: bool = True) -> NDArray[np.uint8]:
@@ -66,6 +68,28 @@ def sheet(images: NDArray[np.uint8], *, columns: int | None = None, gap: int = 2
         top, left = (number // columns) * (height + gap), (number % columns) * (width + gap)
         page[top : top + height, left : left + width] = image[..., :3] if channels >= 3 else image[..., :1]
     return page
+
+
+def captioned(images: NDArray[np.uint8], texts: Sequence[Sequence[str]]) -> NDArray[np.uint8]:
+    """Each picture with lines of text below it; small ones are enlarged by a whole number, so that the text has room.
+
+    Args:
+        images: (B, H, W, C).
+        texts: of each its lines.
+
+    Returns:
+        (B, height, width, 3) uint8, black on white.
+    """
+    font, leading = ImageFont.load_default(CAPTION), CAPTION + 5
+    zoom = math.ceil(LEAST_WIDTH / images.shape[2])
+    height, width = images.shape[1] * zoom, images.shape[2] * zoom
+    cards = []
+    for image, lines in zip(images, texts, strict=True):
+        card = Image.new("RGB", (width, height + leading * max(map(len, texts)) + 4), "white")
+        card.paste(Image.fromarray(sheet(image[None])).resize((width, height), Image.Resampling.NEAREST))
+        ImageDraw.Draw(card).multiline_text((1, height + 3), "\n".join(lines), "black", font, spacing=5)
+        cards.append(np.asarray(card))
+    return np.stack(cards)
 
 
 def _to_bytes(x: Tensor) -> NDArray[np.uint8]:

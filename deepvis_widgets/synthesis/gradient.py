@@ -89,6 +89,11 @@ class GradientOf:
                 (gradient,) = torch.autograd.grad(seen, leaf, gradient)
         return Evaluation(scores.detach(), gradient, *self.objective.strongest(activation, scores))
 
+    def activation(self, x: Tensor) -> Tensor:
+        """What the objective reads, (B, ...), for pictures (B, C, H, W) as they are; one forward pass."""
+        with torch.no_grad(), torch.autocast(x.device.type, torch.bfloat16, enabled=self.low_precision):
+            return self.target.read(self.model, x * self._scale)
+
 
 def has_bfloat16(device: torch.device) -> bool:
     """Whether this machine multiplies bfloat16 natively; where it does not, it is slower than float32."""

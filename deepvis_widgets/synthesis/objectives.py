@@ -55,8 +55,14 @@ class Objective:
 
     def scores(self, activation: Tensor) -> Tensor:
         """(B, C, ...) -> (B,) float32, differentiable."""
-        values = self._own(_units_first(activation)).float()
-        return values.flatten(1).mean(1) if values.ndim > 1 else values
+        maps = _units_first(activation)
+        own = maps[torch.arange(len(maps), device=maps.device), torch.tensor(self.units, device=maps.device)]
+        return self._at_place(own.float(), maps.ndim - 2)
+
+    def responses(self, activation: Tensor) -> Tensor:
+        """(B, C, ...) -> (B, C) float32: every unit of the layer, read as ours is by `scores`."""
+        maps = _units_first(activation)
+        return self._at_place(maps.float(), maps.ndim - 2)
 
     def strongest(self, activation: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
         """Which unit the layer responds with most, and whether it is ours; at any place, or on average for "mean".
@@ -76,15 +82,13 @@ class Objective:
         ours = top == torch.tensor(self.units, device=top.device)
         return top, ours if self.place == "mean" else ours & (scores.detach() >= values)
 
-    def _own(self, maps: Tensor) -> Tensor:
-        batch = torch.arange(len(maps), device=maps.device)
-        units = torch.tensor(self.units, device=maps.device)
-        own = maps[batch, units]
+    def _at_place(self, maps: Tensor, dimensions: int) -> Tensor:
+        """The last ``dimensions``, those of the map, reduced to our place or to their mean."""
         if self.place == "mean":
-            return own
-        for at in self.place:
-            own = own[:, at]
-        return own
+            return maps.flatten(-dimensions).mean(-1) if dimensions else maps
+        for at in reversed(self.place):
+            maps = maps[..., at]
+        return maps
 
 
 def _units_first(activation: Tensor) -> Tensor:

@@ -1,196 +1,208 @@
-"""Many settings in one batch: ladders, planes and random search, with measured scores."""
+"""Many settings in one batch, a picture each, with measured scores."""
 
 from __future__ import annotations
 
-import csv
+import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from PIL import Image
 
 from . import measures
 from .ascent import ascend
-from .declarations import OFF
-from .display import render, sheet
+from .climb import End
+from .gradient import GradientOf
 from .highlights import Highlights
-from .regularizers import PRIORS
-from .settings import Regularization
+from .objectives import Objective
+from .presets import PRESETS
+from .results import SCORES, Result, Sweep, Trial
+from .settings import Settings, spread
+from .step_sizes import Progress01
+from .target import find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Unpack
-
-    from numpy.typing import NDArray
-    from torch import Tensor
 
     from deepvis_widgets.activations import Layer
     from deepvis_widgets.models import VisionModel
 
     from .ascent import Options
-    from .declarations import Parameter
+    from .climb import Step
+    from .settings import Regularization
 
-BATCH = 9  # settings that run together unless told otherwise
-HELD_OUT = Regularization(jitter=8, scale=0.1, rotate=10)  # what `Result.robustness` is measured under
-DRAWS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """One setting and what came of it.
-
-    Attributes:
-        regularization: the setting.
-        x: (C, H, W) float32 on the CPU, the picture with the best score.
-        activation: that score.
-        robustness: mean score over held-out shifts, scales and angles, over the score without; 1 is unharmed.
-        strongest: whether the unit was the strongest of its layer at the best picture.
-        high_frequency: share of energy above 0.25 cycles a pixel.
-        total_variation: mean difference of neighbours over the standard deviation.
-        seconds: the batch's time over its number of settings.
-    """
-
-    regularization: Regularization
-    x: Tensor
-    activation: float
-    robustness: float
-    strongest: bool
-    high_frequency: float
-    total_variation: float
-    seconds: float
-
-
-SCORES = ("activation", "robustness", "strongest", "high_frequency", "total_variation", "seconds")
-
-
-@dataclass(frozen=True, eq=False)
-class Sweep:
-    """Results in the order of their settings."""
-
-    results: tuple[Result, ...]
-
-    def ranked(self, by: str = "activation", *, descending: bool = True) -> Sweep:
-        """Sorted by one of `SCORES`."""
-        if by not in SCORES:
-            raise ValueError(f"sort by one of {', '.join(SCORES)}, not {by!r}")
-        return Sweep(tuple(sorted(self.results, key=lambda result: float(getattr(result, by)), reverse=descending)))
-
-    @property
-    def images(self) -> NDArray[np.uint8]:
-        """(n, H, W, C) uint8; each with its own contrast, since settings differ in it by far more than the eye can span."""
-        return render(torch.stack([result.x for result in self.results]), shared=False)
-
-    def save_sheet(self, path: str | Path, *, columns: int | None = None) -> None:
-        """All pictures on one, in the present order."""
-        Image.fromarray(sheet(self.images, columns=columns)).save(path)
-
-    def save_csv(self, path: str | Path) -> None:
-        """One row a result: every parameter, every score."""
-        rows = [r.regularization.values() | {name: getattr(r, name) for name in SCORES} for r in self.results]
-        with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else list(SCORES))
-            writer.writeheader()
-            writer.writerows(rows)
+SIDE = 227  # pixels: nine pictures of the paper's size fill a batch on a CPU
+BATCHES = {"cpu": 9, "cuda": 64}  # how many pictures of that size
 
 
 def sweep(
     model: VisionModel,
     layer: str | Layer,
-    unit: int,
-    settings: Sequence[Regularization],
+    unit: int | Sequence[int],
+    settings: Sequence[Regularization | Settings],
     *,
-    batch: int = BATCH,
+    batch: int | None = None,
+    on_step: Callable[[Step], Any] | None = None,
     **options: Unpack[Options],
 ) -> Sweep:
-    """One picture for each setting, `batch` of them at a time; `run_sweep` to its end.
-
-    Args:
-        model: the network.
-        layer: its name.
-        unit: the channel or neuron.
-        settings: one a picture.
-        batch: how many run together.
-        **options: as `ascend` takes them; one seed for all, so that only the setting differs.
-    """
-    return Sweep(tuple(run_sweep(model, layer, unit, settings, batch=batch, **options)))
+    """One picture for each setting, many at a time; `run_sweep` to its end, with the same arguments."""
+    return Sweep(tuple(run_sweep(model, layer, unit, settings, batch=batch, on_step=on_step, **options)))
 
 
 def run_sweep(
     model: VisionModel,
     layer: str | Layer,
-    unit: int,
-    settings: Sequence[Regularization],
+    unit: int | Sequence[int],
+    settings: Sequence[Regularization | Settings],
     *,
-    batch: int = BATCH,
+    batch: int | None = None,
+    on_step: Callable[[Step], Any] | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Result]:
-    """The results as they come; stopping is not asking for more."""
-    if batch < 1:
+    """The results as they come, in the order of the settings; stopping is not asking for more.
+
+    Settings, units and seeds may be one for all pictures or one for each. A setting that ends in numbers that are not
+    finite, or in an error, has a result that says so, and the others go on.
+
+    Args:
+        model: the network.
+        layer: its name.
+        unit: the channel or neuron.
+        settings: regularizations, or `Settings`, which have a step size of their own.
+        batch: how many run together. None for what suits the device, see `fitting_batch`; where a GPU's memory does not hold
+            so many, half of them do, and the sweep goes on with that.
+        on_step: called with every step of every batch, for a progress bar, to pause or to show the pictures form; returning
+            False ends the sweep after the results of the pictures under way, as far as they are.
+        **options: as `ascend` takes them; the step size is for settings without one.
+
+    Raises:
+        ValueError: an argument cannot be.
+    """
+    if batch is not None and batch < 1:
         raise ValueError(f"batch must be at least 1, not {batch}")
-    for begin in range(0, len(settings), batch):
-        yield from _together(model, layer, unit, tuple(settings[begin : begin + batch]), options)
+    if not {"regularization", "steer", "first"}.isdisjoint(options):
+        raise ValueError("a sweep takes its regularization from settings, and neither steer nor first")
+    trials = _trials(unit, settings, options)
+    if options.get("pre_activation") is None:  # one answer for all, whichever of them share a batch
+        options["pre_activation"] = not any(isinstance(trial.step_size, Progress01) for trial in trials)
+    job = _Job(model, layer, options, on_step)
+    return _results(job, trials, batch or fitting_batch(model.device, job.size))
 
 
-def _together(
-    model: VisionModel, layer: str | Layer, unit: int, settings: tuple[Regularization, ...], options: Options
-) -> Iterator[Result]:
-    chosen = options.copy()
-    chosen["regularization"] = settings
-    began, highlights = time.perf_counter(), Highlights()
-    for step in ascend(model, layer, unit, **chosen):
-        highlights.add(step)
-    seconds = (time.perf_counter() - began) / len(settings)
-    x, scores = highlights.best.cpu(), highlights.best_scores
-    strongest = highlights.history.strongest[highlights.best_indices - highlights.changes[0][0], torch.arange(len(x))]
-    robust = _robustness(model, layer, unit, x, scores, options)
-    rows = zip(
-        settings, x, scores, robust, strongest, measures.high_frequency_share(x), measures.total_variation(x), strict=True
-    )
-    for setting, picture, score, kept, ours, high, variation in rows:
-        yield Result(setting, picture, float(score), float(kept), bool(ours), float(high), float(variation), seconds)
+def fitting_batch(device: torch.device, size: tuple[int, int]) -> int:
+    """How many pictures of a size run together: nine of the paper's 227 x 227 pixels, on a GPU 64, more if they are smaller.
+
+    A larger batch gains nothing on two CPU cores once it has so many pixels, and results come in larger lumps.
+    """
+    return max(1, BATCHES.get(device.type, BATCHES["cuda"]) * SIDE**2 // math.prod(size))
 
 
-def _robustness(model: VisionModel, layer: str | Layer, unit: int, x: Tensor, scores: Tensor, options: Options) -> Tensor:
-    """(B,); the draws lie far from any run's seeds and steps, so that no picture was made for them."""
-    held_out = options.copy()
-    held_out |= {"start": x, "seeds": (7919,) * len(x), "regularization": HELD_OUT, "steps": 1}
-    held_out.pop("steer", None)
-    total = torch.zeros(len(x))
-    for draw in range(DRAWS):
-        held_out["first"] = 1_000_000 + draw
-        total += next(iter(ascend(model, layer, unit, **held_out))).scores
-    return total / DRAWS / torch.where(scores.abs() < 1e-6, 1e-6, scores)
+def _trials(unit: int | Sequence[int], settings: Sequence[Regularization | Settings], options: Options) -> tuple[Trial, ...]:
+    """One a picture."""
+    seeds, step_size = options.pop("seeds", 0), options.pop("step_size", None)
+    if isinstance(step_size, Sequence):
+        raise ValueError("a sweep takes one step size in its options; for one each, let settings be Settings")
+    step_size = PRESETS["smooth"].step_size if step_size is None else step_size
+    chosen = tuple(setting if isinstance(setting, Settings) else Settings(setting, step_size) for setting in settings)
+    count = max(len(value) if isinstance(value, Sequence) else 1 for value in (unit, chosen, seeds)) if chosen else 0
+    each: tuple[Settings, ...] = spread(chosen, count, "settings")
+    rows = zip(spread(unit, count, "unit"), spread(seeds, count, "seeds"), each, strict=True)
+    return tuple(Trial(number, seed, s.regularizations(1)[0], s.step_sizes(1)[0]) for number, seed, s in rows)
 
 
-def ladder(parameter: Parameter, rungs: int = 9, base: Regularization | None = None) -> tuple[Regularization, ...]:
-    """One parameter off and then from weak to strong, the rest as in ``base`` (the paper's figure 3)."""
-    rest = (base or Regularization()).values()
-    return tuple(Regularization(**rest | {parameter.name: value}) for value in (OFF, *parameter.ladder(rungs - 1)))
+class _FailedError(Exception):
+    """A prior, the network or the device raised what stands in ``__cause__``, at this step."""
+
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
-def plane(
-    first: Parameter, second: Parameter, rungs: int = 5, base: Regularization | None = None
-) -> tuple[Regularization, ...]:
-    """Every pair of two parameters' values; the second changes fastest."""
-    rest = (base or Regularization()).values()
-    pairs = product(first.ladder(rungs), second.ladder(rungs))
-    return tuple(Regularization(**rest | {first.name: a, second.name: b}) for a, b in pairs)
+def _results(job: _Job, trials: tuple[Trial, ...], batch: int) -> Iterator[Result]:
+    while trials and not job.stopped:
+        group = trials[:batch]
+        try:
+            results: Iterable[Result] = job.run(group)
+        except _FailedError as failure:
+            if len(group) == 1:
+                results = (job.failed(*group, failure),)
+            elif isinstance(failure.__cause__, torch.cuda.OutOfMemoryError):
+                batch = len(group) // 2
+                continue
+            else:  # in smaller groups it shows which of them was to blame
+                results = _results(job, group, len(group) // 2)
+        yield from results
+        trials = trials[len(group) :]
 
 
-def random_settings(count: int, seed: int = 0) -> tuple[Regularization, ...]:
-    """Random combinations of the priors: each is off or on with even odds, and if on, drawn from its declared range."""
-    generator = np.random.default_rng(seed)
-    return tuple(Regularization(**_drawn(generator)) for _ in range(count))
+@dataclass(eq=False)
+class _Job:
+    """What all batches of a sweep have in common."""
 
+    model: VisionModel
+    layer: str | Layer
+    options: Options
+    on_step: Callable[[Step], Any] | None
+    stopped: bool = False
 
-def _drawn(generator: np.random.Generator) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for prior in PRIORS:
-        # Drawn whether it is on or not: the other priors' values do not then depend on this one's.
-        drawn = {parameter.name: parameter.draw(generator) for parameter in prior.parameters}
-        values |= drawn if generator.random() < 0.5 else {}
-    return values
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of the pictures."""
+        size = self.options.get("size") or self.model.input_size[1:]
+        return (size, size) if isinstance(size, int) else size
+
+    def run(self, trials: tuple[Trial, ...]) -> tuple[Result, ...]:
+        """One batch."""
+        began, highlights = time.perf_counter(), Highlights()
+        for step in self._steps(trials):
+            highlights.add(step)
+            if self.on_step is not None and self.on_step(step) is False:
+                self.stopped = True
+                break
+        seconds = (time.perf_counter() - began) / len(trials)
+        rows = zip(trials, highlights.best.cpu(), self._scores(trials, highlights), highlights.ends(), strict=True)
+        return tuple(Result(**vars(trial), x=x, **scores, seconds=seconds, end=end) for trial, x, scores, end in rows)
+
+    def failed(self, trial: Trial, failure: _FailedError) -> Result:
+        """The mean colour, and the error."""
+        x = torch.zeros(self.model.input_size[0], *self.size)
+        end = End("stopped", failure.index, f"{type(failure.__cause__).__name__}: {failure.__cause__}")
+        scores = dict.fromkeys(SCORES, math.nan) | {"strongest": False}
+        return Result(**vars(trial), x=x, **scores, end=end)  # type: ignore[arg-type]
+
+    def _steps(self, trials: tuple[Trial, ...]) -> Iterator[Step]:
+        chosen = self.options.copy()
+        chosen["regularization"] = tuple(trial.regularization for trial in trials)
+        chosen["step_size"] = tuple(trial.step_size for trial in trials)
+        chosen["seeds"] = tuple(trial.seed for trial in trials)
+        steps, index = ascend(self.model, self.layer, [trial.unit for trial in trials], **chosen), 0
+        while True:
+            try:
+                step = next(steps)
+            except StopIteration:
+                return
+            except Exception as error:
+                raise _FailedError(index) from error
+            yield step
+            index = step.index + 1
+
+    def _scores(self, trials: tuple[Trial, ...], highlights: Highlights) -> list[dict[str, Any]]:
+        """Every score but the seconds, by name, one a picture."""
+        x, scores = highlights.best, highlights.best_scores
+        target = find_target(self.model, self.layer, self.size, pre_activation=bool(self.options["pre_activation"]))
+        units = [trial.unit for trial in trials]
+        objective = Objective.of(units, self.options.get("position"), target.shape, target.layer.name)
+        gradient_of = GradientOf(self.model, target, objective, self.options.get("precision", "auto"))
+        columns = {
+            "activation": torch.where(scores.isfinite(), scores, torch.nan),
+            "robustness": measures.robustness(gradient_of, x, scores),
+            "selectivity": measures.selectivity(gradient_of, x),
+            "strongest": highlights.history.strongest[highlights.best_indices, torch.arange(len(x))],
+            "high_frequency": measures.high_frequency_share(x),
+            "total_variation": measures.total_variation(x),
+            "spectrum_distance": measures.spectrum_distance(x),
+        }
+        values = zip(*(column.tolist() for column in columns.values()), strict=True)
+        return [dict(zip(columns, row, strict=True)) for row in values]
