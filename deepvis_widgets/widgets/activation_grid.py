@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import io
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import anywidget
 import numpy as np
 import traitlets
 from PIL import Image
@@ -14,14 +11,14 @@ from PIL import Image
 from deepvis_widgets.activations.heatmaps import Heatmaps, mosaic
 
 from .colormaps import DIVERGING, SEQUENTIAL, palette
+from .pixel_canvas import PixelCanvas
+from .pixel_canvas import with_png as with_png  # noqa: PLC0414 - the toolbox has it from here
 
 if TYPE_CHECKING:
     from deepvis_widgets.activations import Layer
 
-STATIC = Path(__file__).parent / "static"
 
-
-class ActivationGrid(anywidget.AnyWidget):
+class ActivationGrid(PixelCanvas):
     """A canvas of heat maps. Tiling, colours, gamma, boost and selection happen in the browser.
 
     Attributes:
@@ -33,27 +30,18 @@ class ActivationGrid(anywidget.AnyWidget):
         tile: how many pixels a tile has on the screen; larger maps may be averaged down to it.
     """
 
-    _esm = STATIC / "pixel_canvas.js"
-    _css = STATIC / "pixel_canvas.css"
-
-    unit = traitlets.Int(-1).tag(sync=True)
     colormap = traitlets.Unicode(SEQUENTIAL[0]).tag(sync=True)
     signed_colormap = traitlets.Unicode(DIVERGING[0]).tag(sync=True)
     gamma = traitlets.Float(1.0, min=0.2, max=2.0).tag(sync=True)
     boost = traitlets.Float(0.0, min=0.0, max=1.0).tag(sync=True)
     tile = traitlets.Int(256).tag(sync=True)
-    caption = traitlets.Unicode().tag(sync=True)
     shape = traitlets.List(traitlets.Int(), default_value=[0, 0, 0]).tag(sync=True)
     unit_labels = traitlets.List(traitlets.Unicode()).tag(sync=True)
     palettes = traitlets.Dict().tag(sync=True)
     sequential = traitlets.List(traitlets.Unicode(), default_value=list(SEQUENTIAL)).tag(sync=True)
     diverging = traitlets.List(traitlets.Unicode(), default_value=list(DIVERGING)).tag(sync=True)
-    # What was shown last, kept with the notebook: frames themselves are messages, which nothing stores.
-    _still = traitlets.Dict().tag(sync=True)
-    _pixels = traitlets.Bytes().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
-        self._last: tuple[Heatmaps, dict[str, Any], list[memoryview]] | None = None
         super().__init__(palettes={name: palette(name) for name in (*SEQUENTIAL, *DIVERGING)}, **traits)
 
     @traitlets.validate("colormap", "signed_colormap")
@@ -98,19 +86,7 @@ class ActivationGrid(anywidget.AnyWidget):
         header |= {"signed": heatmaps.signed, "invalid": heatmaps.invalid_count, "layer": layer}
         header |= {"sequence": sequence, "captured": captured, "dropped": dropped}
         arrays = [heatmaps.maps] if heatmaps.invalid is None else [heatmaps.maps, heatmaps.invalid.view(np.uint8)]
-        self._last = (heatmaps, header, [np.ascontiguousarray(array).data.cast("B") for array in arrays])
-        if keep:
-            self.keep()
-        else:
-            self.send({"kind": "maps", **header}, buffers=self._last[2])
-
-    def keep(self) -> None:
-        """Store what is shown now in the widget's state."""
-        if self._last is None:
-            return
-        _, header, buffers = self._last
-        with self.hold_sync():
-            self._still, self._pixels = header, b"".join(buffers)
+        self._put("maps", heatmaps, header, arrays, keep=keep)
 
     def select_strongest(self) -> None:
         """Select the unit with the highest activation shown."""
@@ -125,17 +101,3 @@ class ActivationGrid(anywidget.AnyWidget):
         name = self.signed_colormap if heatmaps.signed else self.colormap
         colours = np.frombuffer(self.palettes[name], np.uint8).reshape(256, 3)
         return Image.fromarray(mosaic(heatmaps, colours, boost=self.boost, gamma=self.gamma))
-
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
-
-
-def with_png(bundle: Any, picture: Image.Image | None) -> Any:
-    """A mimebundle that also shows where no widget can run: in a saved notebook, on a hub that renders it."""
-    if picture is None or bundle is None:
-        return bundle
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    data = bundle[0] if isinstance(bundle, tuple) else bundle
-    data["image/png"] = buffer.getvalue()
-    return bundle

@@ -1,16 +1,21 @@
 // @ts-check
 // uint8 maps -> pixels, in place. The maps come once, at their own resolution; tiling, scaling, colours, gamma, boost, selection
 // and enlarging happen here, without the kernel. The canvas holds one pixel a value, the browser enlarges it by whole pixels.
+// Pictures (PictureGrid) come as RGB in the same way, and are drawn at the size they are seen at, with a gap and their label.
 
 /** @typedef {import("@anywidget/types").AnyModel} Model */
 /** @typedef {{units: number, height: number, width: number, low: number, high: number, signed: boolean, layer: string,
  *   sequence: number, captured: number, dropped: number, invalid: number, maps: Uint8Array, broken: Uint8Array | null}} Frame */
-/** @typedef {(frame: Frame) => void} Listener */
+/** @typedef {{units: number, height: number, width: number, labels: string[], places: number, columns: number, sequence: number,
+ *   maps: Uint8Array}} Pictures */
 
 const FINE = 1020; // colours are looked up in steps of a quarter of a byte, so that boosted values do not band
 const BROKEN = [0xffff00ff, 0xff000000]; // NaN and infinities: a magenta and black chequer, no colour map has it
 const KEYS = "arrows: another unit · Enter or double-click: enlarge it · Esc: back to all · Home, End: first, last · h: these keys";
 const GAP = 1; // device pixels between tiles
+const AIR = 8; // CSS pixels between pictures: the outline of the selected one lies there
+const STRIP = 16; // CSS pixels under a picture for its label
+const READABLE = 48; // CSS pixels of a picture's width below which a label under it could not be read
 const TELL_MS = 100; // between changes of the numbers of a live picture: nobody reads faster, and text makes the page lay itself out
 
 /** @param {string} tag @param {Record<string, any>} properties @param {(Node | string)[]} children */
@@ -45,6 +50,17 @@ const factor = (frame, unit, boost) => {
     if (value > peak) peak = value;
   }
   return peak > 1 / 255 ? peak ** -boost : 1; // a unit that is zero, which no byte is if signed, stays so
+};
+
+/** How many columns and rows of pictures, and how large: whatever columns show them largest, unless they are given.
+ * @param {Pictures} frame @param {number} count @param {number} columns or 0 @param {number} height of the pane @param {number} width @param {number} air @param {number} strip */
+const arrange = (frame, count, columns, height, width, air, strip) => {
+  const scale = (/** @type {number} */ n) =>
+    Math.min((width / n - air) / frame.width, (height / Math.ceil(count / n) - air - strip) / frame.height);
+  let best = columns || 1;
+  for (let n = 2; !columns && n <= count; n++) if (scale(n) > scale(best)) best = n;
+  const size = Math.max(0, scale(best));
+  return { columns: best, strip, wide: Math.floor(size * frame.width), tall: Math.floor(size * frame.height) };
 };
 
 /** The grid that shows tiles largest: the toolbox's (columns = ceil(sqrt(units * aspect))), unless another one gains a whole pixel.
@@ -248,7 +264,7 @@ class View {
     this.stage.ariaLabel = `${frame.units} activation maps of ${frame.layer}. ${KEYS}`;
   }
 
-  /** What the pointer is on, else the strongest place of the selected unit. @param {Frame} frame */
+  /** What the pointer is on, else the strongest place of the selected unit. @param {Frame} frame @returns {void} */
   say(frame) {
     const size = frame.height * frame.width;
     let [unit, at] = [this.model.get("unit"), -1];
@@ -344,8 +360,145 @@ class View {
   }
 }
 
+/** A view of pictures: no colour map and what belongs to it, but labels, a gap, and places for pictures still to come. */
+class Gallery extends View {
+  tile = { columns: 1, strip: 0, wide: 0, tall: 0 }; // in device pixels
+  copy = /** @type {HTMLCanvasElement} */ (element("canvas")); // one picture as it came, to be drawn at its size
+
+  assemble() {
+    this.stage.setAttribute("role", "application");
+    this.help.textContent = KEYS.replace("unit", "picture");
+    this.el.classList.add("dv-grid", "dv-pictures");
+    this.el.append(element("div", { className: "dv-line" }, this.caption, this.readout), this.stage, this.help);
+  }
+
+  /** @returns {Pictures | null} */
+  pictures() {
+    return /** @type {any} */ (this.current());
+  }
+
+  /** The tiles on the canvas now: pictures, and -1 for those still to come. @param {any} frame */
+  units(frame) {
+    if (this.enlarged) return [this.model.get("unit")];
+    return Array.from({ length: frame.places }, (_, i) => (i < frame.units ? i : -1));
+  }
+
+  draw() {
+    const frame = this.pictures();
+    const ratio = window.devicePixelRatio;
+    const [wide, tall] = [Math.round(this.stage.clientWidth * ratio), Math.round(this.stage.clientHeight * ratio)];
+    if (!frame || !wide) return;
+    const unit = this.model.get("unit");
+    if (this.enlarged && !(unit >= 0 && unit < frame.units)) return this.enlarge(false);
+    const tiles = this.units(frame);
+    const fit = (/** @type {number} */ strip) => arrange(frame, tiles.length, this.enlarged ? 1 : frame.columns, tall, wide, AIR * ratio, strip);
+    const labelled = !this.enlarged && frame.labels.length ? fit(STRIP * ratio) : null;
+    this.tile = labelled && labelled.wide >= READABLE * ratio ? labelled : fit(0);
+    this.columns = this.tile.columns;
+    for (const canvas of [this.maps, this.marks]) {
+      if (canvas.width !== wide || canvas.height !== tall) Object.assign(canvas, { width: wide, height: tall });
+      Object.assign(canvas.style, { width: `${wide / ratio}px`, height: `${tall / ratio}px` });
+    }
+    this.paint(frame, tiles);
+    this.mark();
+    this.caption.textContent = this.model.get("caption");
+    this.stage.ariaLabel = `${frame.units} pictures. ${this.help.textContent}`;
+    this.el.dataset.sequence = String(frame.sequence);
+    this.el.dataset.units = String(frame.units);
+    this.say();
+  }
+
+  /** The corner of a tile's picture. @param {number} tile */
+  corner(tile) {
+    const air = AIR * window.devicePixelRatio;
+    const { columns, strip, wide, tall } = this.tile;
+    return [air / 2 + (tile % columns) * (wide + air), air / 2 + Math.floor(tile / columns) * (tall + air + strip)];
+  }
+
+  /** @param {Pictures} frame @param {number[]} tiles */
+  paint(frame, tiles) {
+    const { context, copy } = this;
+    const { wide, tall } = this.tile;
+    const style = getComputedStyle(this.stage);
+    Object.assign(copy, { width: frame.width, height: frame.height });
+    const source = /** @type {CanvasRenderingContext2D} */ (copy.getContext("2d", { willReadFrequently: true }));
+    const image = source.createImageData(Math.max(1, frame.width), Math.max(1, frame.height));
+    const pixels = new Uint32Array(image.data.buffer);
+    context.clearRect(0, 0, context.canvas.width, context.canvas.height);
+    context.imageSmoothingQuality = "high";
+    context.fillStyle = style.getPropertyValue("--dv-place").trim();
+    tiles.forEach((picture, tile) => {
+      const [x, y] = this.corner(tile);
+      if (picture < 0) return context.fillRect(x, y, wide, tall);
+      for (let i = 0, from = 3 * picture * frame.height * frame.width; i < pixels.length; i++, from += 3) {
+        pixels[i] = (0xff << 24) | (frame.maps[from + 2] << 16) | (frame.maps[from + 1] << 8) | frame.maps[from];
+      }
+      source.putImageData(image, 0, 0);
+      context.drawImage(copy, x, y, wide, tall);
+    });
+    if (this.tile.strip) this.label(frame, style);
+  }
+
+  /** @param {Pictures} frame @param {CSSStyleDeclaration} style */
+  label(frame, style) {
+    const ratio = window.devicePixelRatio;
+    const { context } = this;
+    context.fillStyle = style.color;
+    context.font = `${11 * ratio}px ${style.fontFamily}`;
+    context.textBaseline = "top";
+    frame.labels.forEach((label, tile) => {
+      let text = label;
+      while (text && context.measureText(text).width > this.tile.wide) text = text.replace(/.…?$/u, text.length > 2 ? "…" : "");
+      const [x, y] = this.corner(tile);
+      context.fillText(text, x, y + this.tile.tall + 3 * ratio);
+    });
+  }
+
+  /** Outlines around pictures, in the gap, so that they hide nothing. */
+  mark() {
+    const frame = this.pictures();
+    const context = /** @type {CanvasRenderingContext2D} */ (this.marks.getContext("2d"));
+    context.clearRect(0, 0, this.marks.width, this.marks.height);
+    if (!frame || this.enlarged) return;
+    const style = getComputedStyle(this.stage);
+    const ratio = window.devicePixelRatio;
+    const box = (/** @type {number} */ tile, /** @type {string} */ colour, /** @type {number} */ line) => {
+      if (tile < 0 || tile >= frame.units) return;
+      const [x, y] = this.corner(tile);
+      Object.assign(context, { strokeStyle: colour, lineWidth: line });
+      context.strokeRect(x - line / 2, y - line / 2, this.tile.wide + line, this.tile.tall + line);
+    };
+    box(this.hover, style.color, ratio);
+    box(this.model.get("unit"), style.getPropertyValue("--dv-accent").trim(), 3 * ratio);
+  }
+
+  /** The label of the picture under the pointer, else of the selected one. */
+  say() {
+    const frame = this.pictures();
+    if (!frame) return;
+    const unit = this.hover >= 0 ? this.hover : this.model.get("unit");
+    const known = unit >= 0 && unit < frame.units;
+    const text = known ? (frame.labels[unit] ?? `${unit + 1} of ${frame.units}`) : frame.units > 1 ? "click a picture to select it" : "";
+    if (this.readout.textContent !== text) this.readout.textContent = this.readout.title = text;
+  }
+
+  /** The picture under the pointer, or -1. @param {MouseEvent} event */
+  place(event) {
+    const frame = this.pictures();
+    if (!frame) return -1;
+    const ratio = window.devicePixelRatio;
+    const air = AIR * ratio;
+    const { columns, strip, wide, tall } = this.tile;
+    const box = this.maps.getBoundingClientRect();
+    const column = Math.floor(((event.clientX - box.left) * ratio) / (wide + air));
+    const row = Math.floor(((event.clientY - box.top) * ratio) / (tall + air + strip));
+    return column < 0 || column >= columns || row < 0 ? -1 : (this.units(frame)[row * columns + column] ?? -1);
+  }
+}
+
 export default () => {
   /** @type {Frame | null} */ let frame = null;
+  /** @type {any[]} */ let kept = []; // the state that was shown last
   /** @type {Set<View>} */ const views = new Set();
 
   /** @param {any} message @param {any[]} buffers @param {boolean} [live] */
@@ -356,7 +509,8 @@ export default () => {
   /** @param {Model} model */
   const stored = (model) => {
     const [message, pixels] = [model.get("_still"), model.get("_pixels")];
-    if (!message.units || !pixels?.byteLength) return;
+    if (message.units === undefined || (message === kept[0] && pixels === kept[1])) return;
+    kept = [message, pixels];
     const all = bytes(pixels);
     const size = message.units * message.height * message.width;
     take(message, message.invalid ? [all.slice(0, size).buffer, all.slice(size).buffer] : [all.slice().buffer]);
@@ -364,11 +518,12 @@ export default () => {
   return {
     /** @param {{model: Model}} context */
     initialize({ model }) {
-      model.on("change:_pixels", () => stored(model));
+      model.on("change:_pixels change:_still", () => stored(model));
       model.on("msg:custom", (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => {
-        if (message.kind !== "maps") return;
+        if (message.kind !== "maps" && message.kind !== "pictures") return;
         take(message, buffers, true);
-        for (const view of views) view.count(message);
+        if (message.kind === "pictures") model.send({ kind: "shown", sequence: message.sequence });
+        else for (const view of views) view.count(message);
       });
       model.on("change:colormap change:signed_colormap change:palettes change:unit change:caption change:unit_labels", () => {
         for (const view of views) view.draw();
@@ -377,7 +532,7 @@ export default () => {
     },
     /** @param {{model: Model, el: HTMLElement}} context */
     render({ model, el }) {
-      const view = new View(model, el, () => frame);
+      const view = new (model.get("palettes") ? View : Gallery)(model, el, () => frame); // pictures bring their own colours
       views.add(view);
       view.draw();
       return () => (views.delete(view), view.close());
