@@ -74,7 +74,7 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
         layer: its name.
         unit: the channel of a map or the neuron of a vector.
         position: row and column in the map; None for the centre; "mean" for the whole channel.
-        regularization: strength of the priors; the preset "smooth" unless given.
+        regularization: strength of the priors; the preset "smooth", as it is for this network, unless given.
         step_size: a number for a constant rate, `Constant`, `Progress` or `Progress01`; that of "smooth" unless given.
         steps: how many pictures; after the last there is no update.
         seeds: of the starting noise and of the robustness transforms.
@@ -93,7 +93,7 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
     Raises:
         ValueError: the layer, unit, position, size or a setting cannot be; nothing has run then.
     """
-    smooth = PRESETS["smooth"]
+    smooth = PRESETS["smooth"].at(model.input_size[1:])
     settings = Settings(
         _frozen(smooth.regularization if regularization is None else regularization),
         _frozen(smooth.step_size if step_size is None else step_size),
@@ -109,7 +109,7 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
     seeds = spread(seeds, count, "seeds")
     climb = Climb(
         GradientOf(model, target, objective, precision),
-        by_name(parameterization),
+        by_name(parameterization, width),
         start_pictures(start, seeds, model, (height, width)).to(model.device),
         seeds,
         redirect=redirect,

@@ -1,19 +1,35 @@
-"""Settings by name: the paper's four, exactly."""
+"""Settings by name: the paper's four, exactly, and what they become for networks that take other pictures than the paper's.
+
+The paper's network takes 227 x 227 pixels. `Preset.at` has the numbers for a network that was made for another size:
+
+- Widths in pixels shrink with that size, since what the network looks for is so much narrower. A blur is never less than
+  half a pixel wide: the next pixel is too far away for a narrower one to do anything.
+- A rate grows with the inverse square of the size. Such a network's score changes less for a grey level of a pixel, and a
+  blur of half a pixel takes more of a small picture away; with the paper's rate the score of a small network falls.
+- Decay shrinks with the size: what a small network's gradient brings in a step is gone at once otherwise.
+- Percentiles, and a rise of the score (`Progress`) mean the same at every size, so they stay.
+- Nothing changes for larger networks: no larger one was measured.
+
+It is the size that the network was made for that counts, not that of the picture: squeezenet1_0 (made for 224) responds well
+to the paper's own numbers at 64, 96 and 128 pixels, because the patterns it looks for are as many pixels wide there.
+`tests/benchmarks/bench_sizes.py` is the experiment.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from .settings import Regularization
+from .settings import PARAMETERS, Regularization
 from .step_sizes import Constant, Progress, StepSize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any
 
 PAPER_SIZE = 227  # pixels a side, for which the paper's numbers are
+NARROWEST_BLUR = 0.5  # px
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,20 @@ class Preset:
     step_size: StepSize
     steps: int
     parameterization: str = "pixels"
+
+    def at(self, size: tuple[int, int]) -> Preset:
+        """The same for a network that was made for pictures of another size, to two digits; see above for the rule.
+
+        Args:
+            size: height and width that the network was made for, ``model.input_size[1:]``.
+        """
+        share = math.sqrt(size[0] * size[1]) / PAPER_SIZE
+        if share >= 1:
+            return self
+        values = self.regularization.values()
+        values["decay"] = _two_digits(values["decay"] * share)
+        values |= {p.name: _narrower(values[p.name], share, integer=p.integer) for p in PARAMETERS if p.unit == "px"}
+        return replace(self, regularization=Regularization(**values), step_size=_faster(self.step_size, share))
 
     def options(self) -> dict[str, Any]:
         """Keywords for `ascend` and `visualize`."""
@@ -72,3 +102,19 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         ),
     }
 )
+
+
+def _narrower(width: float, share: float, *, integer: bool) -> float:
+    """A width in pixels at a smaller size; what is on stays on."""
+    least = min(width, 1.0 if integer else NARROWEST_BLUR)
+    return max(float(round(width * share)) if integer else _two_digits(width * share), least)
+
+
+def _faster(policy: StepSize, share: float) -> StepSize:
+    """Rates grow; what is counted in the score's own units stays."""
+    rates = {name: _two_digits(value / share**2) for name, value in vars(policy).items() if name in ("lr", "max_lr")}
+    return replace(cast("Any", policy), **rates)  # type: ignore[no-any-return]
+
+
+def _two_digits(value: float) -> float:
+    return float(f"{value:.2g}")

@@ -68,7 +68,22 @@ class Progress01(_Positive):
         return min(self.max_lr, wanted / squared_norm)
 
 
-POLICIES = {policy.__name__: policy for policy in (Constant, Progress, Progress01)}
+@dataclass(frozen=True)
+class Distance(_Positive):
+    """The same way every step, however steep it is; so the same numbers do for every network and unit.
+
+    Args:
+        length: norm of the change, in grey levels.
+    """
+
+    length: float
+
+    def rate(self, squared_norm: float, _score: float) -> float:
+        """The length over the norm."""
+        return self.length / math.sqrt(squared_norm)
+
+
+POLICIES = {policy.__name__: policy for policy in (Constant, Progress, Progress01, Distance)}
 
 
 def as_step_size(value: float | StepSize) -> StepSize:
