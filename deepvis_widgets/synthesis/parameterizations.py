@@ -76,8 +76,9 @@ class Fourier:
         """The transpose of `push`."""
         colours = torch.einsum("cd,bchw->bdhw", colour_root(gradient.shape[1]).to(gradient), gradient)
         spectrum = torch.fft.rfft2(colours, norm="ortho")
-        scale: Tensor = _gains(*gradient.shape[-2:], gradient.device, gradient.dtype) * self._weights(spectrum)
-        return spectrum * scale
+        scale = _gains(*gradient.shape[-2:], gradient.device, gradient.dtype) * self._weights(spectrum)
+        coefficients: Tensor = spectrum * scale
+        return coefficients
 
     def push(self, change: Tensor) -> Tensor:
         """Coefficients -> picture."""
