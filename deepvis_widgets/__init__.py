@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         sweep,
         visualize,
     )
-    from .widgets import ActivationGrid, Camera, DeepVis, FramePump
+    from .widgets import ActivationGrid, Camera, DeepVis, FeatureOptimizer, FramePump
 
 __all__ = [
     "PARAMETERS",
@@ -41,6 +41,7 @@ __all__ = [
     "Constant",
     "DeepVis",
     "End",
+    "FeatureOptimizer",
     "FramePump",
     "GridFrame",
     "ImageError",
@@ -101,7 +102,7 @@ ROOMS = {
         "sweep",
         "visualize",
     ),
-    "widgets": ("ActivationGrid", "Camera", "DeepVis", "FramePump"),
+    "widgets": ("ActivationGrid", "Camera", "DeepVis", "FeatureOptimizer", "FramePump"),
 }
 ROOM_OF = {name: room for room, names in ROOMS.items() for name in names}
 

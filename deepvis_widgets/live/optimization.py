@@ -51,6 +51,7 @@ class Optimization:
     highlights: Highlights
     _from: Still | None = None  # the still to go on from, when that is not the step in hand
     _steps: Iterator[Step] | None = None
+    _in_hand: Iterator[Step] | None = None  # which of them the worker has asked for a step
     _due: float | None = None  # when to start over
     _budget = math.inf  # steps until the next pause
 
@@ -137,8 +138,10 @@ class Optimization:
         self._go(math.inf)
 
     def step(self) -> None:
-        """One step, and pause."""
-        self._go(1)
+        """One step, and pause. What is in hand from before a pause does not count."""
+        with self.lock:
+            in_hand = self._in_hand is not None and self._in_hand is self._steps and self._state != "running"
+            self._go(1 + in_hand)
 
     def pause(self) -> None:
         """Hold after the step in hand."""
@@ -236,7 +239,7 @@ class Optimization:
                 self._become("running")
             if self._state != "running":
                 return None
-            self._steps = self._steps or self._climb(self._from)
+            self._steps = self._in_hand = self._steps or self._climb(self._from)
             return self._steps
 
     def _climb(self, still: Still | None) -> Iterator[Step]:
@@ -253,6 +256,7 @@ class Optimization:
 
     def _take(self, steps: Iterator[Step], step: Step) -> None:
         with self.lock:
+            self._in_hand = None
             if steps is not self._steps:
                 return  # another order came while the network ran
             if self._from is not None:
@@ -271,6 +275,7 @@ class Optimization:
 
     def _fail(self, error: Exception, steps: Iterator[Step] | None = None) -> None:
         with self.lock:
+            self._in_hand = None
             if steps is not None and steps is not self._steps:
                 return
             self._due = self._steps = None

@@ -1,7 +1,8 @@
 """What a person touches."""
 
 from .activation_grid import ActivationGrid
+from .feature_optimizer import FeatureOptimizer
 from .frame_pump import Camera, Frame, FramePump
 from .toolbox import DeepVis
 
-__all__ = ["ActivationGrid", "Camera", "DeepVis", "Frame", "FramePump"]
+__all__ = ["ActivationGrid", "Camera", "DeepVis", "FeatureOptimizer", "Frame", "FramePump"]

@@ -171,6 +171,19 @@ def test_pausing_holds_and_going_on_changes_nothing(driver: Driver) -> None:
     assert same(driver.steps[-1].x, expected(driver)[-1].x)
 
 
+def test_a_single_step_asked_for_in_a_pause_is_one_with_the_present_settings(driver: Driver) -> None:
+    driver.at[2] = driver.gate.clear
+    driver.job.run()
+    driver.until(lambda: len(driver.steps) == 3)
+    driver.until(lambda: driver.job._in_hand is not None)
+    driver.job.pause()
+    driver.job.settings = STRONG
+    driver.job.step()
+    driver.gate.set()
+    driver.until(lambda: len(driver.steps) == 5 and driver.job.state == "paused")
+    assert driver.steps[-1].settings == STRONG
+
+
 def test_going_on_from_a_picture_with_the_same_settings_gives_the_same_bits(driver: Driver) -> None:
     driver.finish()
     first, driver.steps = driver.steps, []
