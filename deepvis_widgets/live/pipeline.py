@@ -78,11 +78,12 @@ class LivePipeline:
         # One value, so that a step in another thread never sees the layer of one and the range of the other.
         self._layer = (self.inspector.layer(name), Range(self.smoothing))
 
-    def step(self, frame: NDArray[np.uint8]) -> GridFrame:
+    def step(self, frame: NDArray[np.uint8], *, predict: bool = True) -> GridFrame:
         """One frame.
 
         Args:
             frame: (H, W, 3) or (H, W, 4) uint8; of other sizes than the network takes, its centre is cut out and resized.
+            predict: whether the predictions are wanted for this frame; without them the pass ends at the layer.
 
         Raises:
             ValueError: the frame has another shape, or the network takes neither one nor three channels.
@@ -91,10 +92,16 @@ class LivePipeline:
         layer, span = self._layer
         with torch.inference_mode():
             # The maps are packed while the network runs, straight from what the layer computed: that saves a copy.
-            recording = record(self.model, self._input(frame), [layer], to_end=self.k > 0, keep=lambda a: self._pack(a, span))
+            to_end = predict and self.k > 0
+            recording = record(self.model, self._input(frame), [layer], to_end=to_end, keep=lambda a: self._pack(a, span))
             heatmaps = recording.activations[layer.name]
-            predictions = self._predictions(recording.output)
+            predictions = self._predictions(recording.output) if to_end else ()
         return GridFrame(**vars(heatmaps), layer=layer.name, predictions=predictions, seconds=time.perf_counter() - start)
+
+    def predict(self, frame: NDArray[np.uint8]) -> tuple[Prediction, ...]:
+        """Only the predictions of one frame; as `step`."""
+        with torch.inference_mode():
+            return self._predictions(record(self.model, self._input(frame), [], to_end=True).output) if self.k else ()
 
     def _pack(self, activation: Tensor, span: Range) -> Heatmaps:
         return to_bytes(shrink(as_maps(activation[0]), self.tile), span)
@@ -116,8 +123,6 @@ class LivePipeline:
         return torch.addcmul(-mean / std, pixels, 1 / (255 * std), out=x)[None].permute(0, 3, 1, 2)
 
     def _predictions(self, output: Any) -> tuple[Prediction, ...]:  # a network returns what it likes
-        if self.k == 0:
-            return ()
         try:
             return top_k(self.model, output, self.k)[0]
         except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from deepvis_widgets.live import LivePipeline
 from deepvis_widgets.models import VisionModel, load
 from deepvis_widgets.models.images import decode
 
-from .activation_grid import ActivationGrid, with_png
+from .activation_grid import ActivationGrid
 from .frame_pump import Camera, Frame, FramePump
+from .pixel_canvas import with_png
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 SMOOTHING = 0.8  # of the range, from frame to frame: a camera's noise moves the maximum by a tenth, which is seen as flicker
-BETWEEN = 0.1  # seconds between changes of the class names: nobody reads faster, and each message costs the maps some of theirs
+BETWEEN = 0.1  # seconds between changes of the class names: nobody reads faster, and in between the pass ends at the layer
 MANY = 512  # units; more tiles than that are too small to see anything in at first sight
 
 
@@ -52,13 +54,18 @@ class Predictions(anywidget.AnyWidget):
     _last: tuple[dict[str, Any], ...] = ()
     _sent = 0.0
 
+    @property
+    def due(self) -> bool:
+        """Whether the last ones have been on the screen for long enough to be read."""
+        return time.monotonic() - self._sent > BETWEEN
+
     def show(self, predictions: Sequence[Prediction], *, keep: bool) -> None:
         """Show them; ``keep`` also stores them in the widget's state."""
         self._last = tuple({"label": prediction.label, "probability": prediction.probability} for prediction in predictions)
+        self._sent = time.monotonic()
         if keep:
             self.keep()
-        elif time.monotonic() - self._sent > BETWEEN:
-            self._sent = time.monotonic()
+        else:
             self.send({"kind": "predictions", "items": list(self._last)})
 
     def keep(self) -> None:
@@ -144,7 +151,8 @@ class DeepVis(ipywidgets.Box):
 
     def _step(self, frame: Frame) -> None:
         self._frame = frame
-        result = self.pipeline.step(frame.pixels)
+        predict = frame.held or self.predictions.due
+        result = self.pipeline.step(frame.pixels, predict=predict)
         self.grid.show(
             result,
             result.layer,
@@ -153,12 +161,15 @@ class DeepVis(ipywidgets.Box):
             captured=frame.captured,
             dropped=frame.dropped,
         )
-        self.predictions.show(result.predictions, keep=frame.held)
+        if predict:
+            self.predictions.show(result.predictions, keep=frame.held)
 
     def _keep(self) -> None:
         """Store what is shown: in the widgets' state and, when the stream has stopped, in the notebook's own output."""
         self.grid.keep()
-        self.predictions.keep()
+        if self._frame is not None and self.pump.state == "stopped":
+            with contextlib.suppress(Exception):  # the pump has told already what the network says of this frame
+                self.predictions.show(self.pipeline.predict(self._frame.pixels), keep=True)
         for shown in self._displays if self.pump.state == "stopped" else ():
             shown.update(self._repr_mimebundle_(), raw=True)
 

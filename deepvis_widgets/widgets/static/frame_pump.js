@@ -47,11 +47,12 @@ class Pump {
     this.opening = 0; // counts attempts, so that a late answer to an old one is let go
     this.sequence = 0;
     this.offered = 0;
+    this.fresh = 0; // when the camera frame came that waits for its turn, 0 for none
     this.answered = performance.now();
     model.on("change:running", () => this.follow());
     model.on("change:frozen", () => this.freeze());
     model.on("change:picture", () => this.showPicture());
-    model.on("change:message change:state change:mirror", () => this.update());
+    model.on("change:message change:details change:state change:mirror", () => this.update());
     model.on("msg:custom", (message) => this.receive(message));
     model.on("comm_live_update", () => this.abandon());
     this.onHide = () => this.stop();
@@ -155,9 +156,17 @@ class Pump {
     const now = performance.now();
     if (this.model.get("frozen") || !this.visible()) return;
     this.offered += 1;
+    this.fresh = now;
     for (const [sequence, sent] of this.inFlight) if (now - sent > ACK_MS) this.inFlight.delete(sequence);
-    if (this.inFlight.size < IN_FLIGHT) this.grab(this.video, this.mirrored, false);
+    if (this.inFlight.size < IN_FLIGHT) this.pass();
     else if (now - this.answered > ABANDON_MS) this.fail("Kernel");
+  }
+
+  /** Send the frame that the video shows, if it was not sent yet. */
+  pass() {
+    if (!this.fresh || this.model.get("frozen") || !this.busy) return;
+    this.grab(this.video, this.mirrored, false, this.fresh);
+    this.fresh = 0;
   }
 
   /** A camera shows people as they know themselves; nothing else is mirrored. */
@@ -169,10 +178,10 @@ class Pump {
     return !document.hidden && [...this.views].some((view) => view.el.checkVisibility());
   }
 
-  /** Crop the centre, resize, send. @param {CanvasImageSource} source @param {boolean} mirror @param {boolean} held no other follows */
-  grab(source, mirror, held) {
+  /** Crop the centre, resize, send. @param {CanvasImageSource} source @param {boolean} mirror @param {boolean} held no other follows @param {number} [since] when it came */
+  grab(source, mirror, held, since = performance.now()) {
     const [height, width] = this.model.get("size");
-    const captured = performance.timeOrigin + performance.now();
+    const captured = performance.timeOrigin + since;
     if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
     cover(this.pixels, source, mirror, this.model.get("margin"));
     const { data } = this.pixels.getImageData(0, 0, width, height);
@@ -188,6 +197,7 @@ class Pump {
     if (message.kind !== "ack") return;
     this.inFlight.delete(message.sequence);
     this.answered = performance.now();
+    if (this.inFlight.size < IN_FLIGHT) this.pass(); // a frame that came meanwhile need not wait for the next one
   }
 
   freeze() {
@@ -210,7 +220,7 @@ class Pump {
       this.set({ message: "" });
       this.grab(bitmap, false, true);
     } catch {
-      this.set({ message: MESSAGES.Picture });
+      this.set({ message: MESSAGES.Picture, details: "" });
     }
   }
 
@@ -238,6 +248,7 @@ class Pump {
     this.video.srcObject = this.stream = null;
     this.video.removeAttribute("src");
     this.inFlight.clear();
+    this.fresh = 0;
   }
 
   stop() {
@@ -250,7 +261,7 @@ class Pump {
   /** @param {string} name */
   fail(name) {
     this.stop();
-    this.set({ message: MESSAGES[name] ?? `The camera could not be opened (${name}). Press Camera to try again, or use Picture.` });
+    this.set({ details: "", message: MESSAGES[name] ?? `The camera could not be opened (${name}). Press Camera to try again, or use Picture.` });
   }
 
   abandon() {
@@ -302,11 +313,13 @@ const render = (pump, model, el) => {
   const file = element("input", { type: "file", accept: "image/*,video/*", hidden: true });
   const picture = element("button", { textContent: "Picture…", title: "Show a picture or a video file (or drop one here)", onclick: () => file.click() });
   const device = /** @type {HTMLSelectElement} */ (element("select", { title: "Which camera", ariaLabel: "Which camera" }));
-  const message = element("p", { className: "dv-message" });
+  const [words, trace] = [element("span"), element("pre")];
+  const details = element("details", {}, element("summary", { textContent: "details" }), trace);
+  const message = element("div", { className: "dv-message" }, words, details);
   message.setAttribute("role", "alert");
-  const pane = element("div", { className: "dv-input" }, preview);
+  const pane = element("div", { className: "dv-input" }, preview, message); // over the picture it concerns: nothing moves
   el.classList.add("dv-pump");
-  el.append(pane, element("div", { className: "dv-bar" }, camera, freeze, picture, file), device, message);
+  el.append(pane, element("div", { className: "dv-bar" }, camera, freeze, picture, file), device);
 
   const take = (/** @type {FileList | null | undefined} */ files) => files?.[0] && pump.useFile(files[0]);
   file.onchange = () => take(/** @type {HTMLInputElement} */ (file).files);
@@ -327,8 +340,10 @@ const render = (pump, model, el) => {
     freeze.ariaPressed = String(frozen);
     /** @type {HTMLButtonElement} */ (freeze).disabled = state !== "live";
     preview.ariaLabel = state === "live" ? "What the camera sees" : "The picture that the network sees";
-    message.textContent = model.get("message");
-    message.hidden = !message.textContent;
+    words.textContent = model.get("message");
+    message.hidden = !words.textContent;
+    trace.textContent = model.get("details");
+    details.hidden = !trace.textContent;
     const now = pump.stream?.getVideoTracks()[0]?.getSettings().deviceId;
     device.hidden = pump.devices.length < 2;
     device.replaceChildren(...pump.devices.map((each, i) => new Option(each.label || `camera ${i + 1}`, each.deviceId, false, each.deviceId === now)));

@@ -17,7 +17,9 @@ const render = ({ model, el }) => {
   const main = element("div", { className: "dv-layers" });
   const inside = element("div", { className: "dv-layers dv-inside" });
   el.classList.add("dv-toolbar");
-  el.append(title, main, inside);
+  const large = element("button", { className: "dv-large", textContent: "Aa", title: "Large type, for a projector", ariaPressed: "false" });
+  large.onclick = () => (large.ariaPressed = String(el.closest(".dv-toolbox")?.classList.toggle("dv-projected")));
+  el.append(title, main, large, inside);
   for (const row of [main, inside]) row.setAttribute("role", "radiogroup");
   main.ariaLabel = "Layer";
   inside.ariaLabel = "Inside this layer";
