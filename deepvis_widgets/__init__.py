@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         sweep,
         visualize,
     )
-    from .widgets import ActivationGrid, Camera, DeepVis, FeatureOptimizer, FramePump
+    from .widgets import ActivationGrid, Camera, DeepVis, FeatureOptimizer, FramePump, RegularizationLab
 
 __all__ = [
     "PARAMETERS",
@@ -54,6 +54,7 @@ __all__ = [
     "Progress01",
     "ReceptiveField",
     "Regularization",
+    "RegularizationLab",
     "Result",
     "Settings",
     "Step",
@@ -102,7 +103,7 @@ ROOMS = {
         "sweep",
         "visualize",
     ),
-    "widgets": ("ActivationGrid", "Camera", "DeepVis", "FeatureOptimizer", "FramePump"),
+    "widgets": ("ActivationGrid", "Camera", "DeepVis", "FeatureOptimizer", "FramePump", "RegularizationLab"),
 }
 ROOM_OF = {name: room for room, names in ROOMS.items() for name in names}
 

@@ -12,7 +12,6 @@ from deepvis_widgets.activations.heatmaps import Heatmaps, mosaic
 
 from .colormaps import DIVERGING, SEQUENTIAL, palette
 from .pixel_canvas import PixelCanvas
-from .pixel_canvas import with_png as with_png  # noqa: PLC0414 - the toolbox has it from here
 
 if TYPE_CHECKING:
     from deepvis_widgets.activations import Layer

@@ -33,7 +33,7 @@ const positionOf = (p, value) => {
 };
 
 /** @param {number} value */
-const written = (value) => (value ? String(Number(value.toPrecision(4))) : "off");
+const written = (value) => (!value ? "off" : value < 0.001 ? Number(value.toPrecision(3)).toExponential() : String(Number(value.toPrecision(4))));
 
 /** What was typed as a number, or null. @param {Parameter} p @param {string} text */
 const read = (p, text) => {
