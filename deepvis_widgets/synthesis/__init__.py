@@ -6,7 +6,7 @@ from .ladders import ladder, plane, random_settings
 from .presets import PRESETS, Preset
 from .results import Result, Sweep
 from .settings import PARAMETERS, Regularization, Settings
-from .step_sizes import Constant, Progress, Progress01, StepSize
+from .step_sizes import Constant, Distance, Progress, Progress01, StepSize
 from .sweep import run_sweep, sweep
 from .visualization import Visualization, visualize
 
@@ -14,6 +14,7 @@ __all__ = [
     "PARAMETERS",
     "PRESETS",
     "Constant",
+    "Distance",
     "End",
     "Preset",
     "Progress",

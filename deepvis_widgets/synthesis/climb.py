@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .parameterizations import Parameterization
 
 REDIRECTED_STEPS = 16  # how long a unit without a gradient is helped
+REDIRECTED_REACH = 1.0  # grey levels that each of those steps goes at most: the redirected gradient may be of any size
 NO_GRADIENT = (
     "the unit has no gradient at this picture: try another seed or start, the whole channel (position='mean'), "
     "or a layer before it"
@@ -207,9 +208,13 @@ class Climb:
             yield ", ".join(bound.values), lambda x, bound=bound: bound(x, moment)  # type: ignore[misc]
 
     def _rates(self, step: Step, settings: Settings) -> list[float]:
-        policies = settings.step_sizes(len(self._seeds))
-        rows = zip(policies, step.gradient_norms.tolist(), step.scores.tolist(), step.ends, strict=True)
-        return [0.0 if end else policy.rate(norm**2 or math.ulp(0.0), score) for policy, norm, score, end in rows]
+        policies, reach = settings.step_sizes(len(self._seeds)), REDIRECTED_REACH * math.sqrt(step.x[0].numel())
+        norms = [norm or math.ulp(0.0) for norm in step.gradient_norms.tolist()]
+        limits = [reach / norm if helped else math.inf for helped, norm in zip(step.redirected.tolist(), norms, strict=True)]
+        rows = zip(policies, norms, step.scores.tolist(), limits, step.ends, strict=True)
+        return [
+            0.0 if end else min(limit, policy.rate(norm**2 or math.ulp(0.0), score)) for policy, norm, score, limit, end in rows
+        ]
 
     def _bind(self, settings: Settings) -> tuple[tuple[Bound, ...], tuple[Bound, ...]]:
         """The priors and transforms that are on; worked out again only when the settings have changed."""

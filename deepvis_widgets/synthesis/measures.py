@@ -46,7 +46,7 @@ def radial_spectrum(x: Tensor) -> Tensor:
         x: (B, C, H, W).
 
     Returns:
-        (B, 8); nan for bands that a picture of this size has no frequency in (below 32 pixels a side).
+        (B, 8); nan for bands that a picture of this size has no frequency in, which happens below 64 pixels a side.
     """
     power, radius = _power(x)
     band = torch.where(radius < LOWEST, -1, (2 * (radius / LOWEST).clamp(min=1).log2()).floor().long()).flatten()

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 SIDE = 227  # pixels: nine pictures of the paper's size fill a batch on a CPU
 BATCHES = {"cpu": 9, "cuda": 64}  # how many pictures of that size
+MOST = {"cpu": 27, "cuda": 512}  # and of any size
 
 
 def sweep(
@@ -84,7 +85,7 @@ def run_sweep(
         raise ValueError(f"batch must be at least 1, not {batch}")
     if not {"regularization", "steer", "first"}.isdisjoint(options):
         raise ValueError("a sweep takes its regularization from settings, and neither steer nor first")
-    trials = _trials(unit, settings, options)
+    trials = _trials(model, unit, settings, options)
     if options.get("pre_activation") is None:  # one answer for all, whichever of them share a batch
         options["pre_activation"] = not any(isinstance(trial.step_size, Progress01) for trial in trials)
     job = _Job(model, layer, options, on_step)
@@ -92,19 +93,24 @@ def run_sweep(
 
 
 def fitting_batch(device: torch.device, size: tuple[int, int]) -> int:
-    """How many pictures of a size run together: nine of the paper's 227 x 227 pixels, on a GPU 64, more if they are smaller.
+    """How many pictures of a size run together: as many pixels as nine pictures of 227 x 227 have, on a GPU 64 of them.
 
-    A larger batch gains nothing on two CPU cores once it has so many pixels, and results come in larger lumps.
+    On a CPU 27 at most. Measured on two cores (`tests/benchmarks/bench_synthesis.py`), milliseconds a picture and step:
+    squeezenet1_0 at 224 with 1, 4, 9, 18 pictures 25, 15, 15, 17; caffenet-mini at 64 with 1, 9, 27, 113 pictures 4.3, 1.6,
+    1.3, 1.2. Beyond that a batch gains nothing, and results come in larger lumps.
     """
-    return max(1, BATCHES.get(device.type, BATCHES["cuda"]) * SIDE**2 // math.prod(size))
+    kind = "cpu" if device.type == "cpu" else "cuda"
+    return min(MOST[kind], max(1, BATCHES[kind] * SIDE**2 // math.prod(size)))
 
 
-def _trials(unit: int | Sequence[int], settings: Sequence[Regularization | Settings], options: Options) -> tuple[Trial, ...]:
+def _trials(
+    model: VisionModel, unit: int | Sequence[int], settings: Sequence[Regularization | Settings], options: Options
+) -> tuple[Trial, ...]:
     """One a picture."""
     seeds, step_size = options.pop("seeds", 0), options.pop("step_size", None)
     if isinstance(step_size, Sequence):
         raise ValueError("a sweep takes one step size in its options; for one each, let settings be Settings")
-    step_size = PRESETS["smooth"].step_size if step_size is None else step_size
+    step_size = PRESETS["smooth"].at(model.input_size[1:]).step_size if step_size is None else step_size
     chosen = tuple(setting if isinstance(setting, Settings) else Settings(setting, step_size) for setting in settings)
     count = max(len(value) if isinstance(value, Sequence) else 1 for value in (unit, chosen, seeds)) if chosen else 0
     each: tuple[Settings, ...] = spread(chosen, count, "settings")

@@ -33,17 +33,20 @@ class Target:
         source: a module's name and which of its calls; what it is given is read. None: what the layer computes.
         shape: of what is read, for one sample.
         weighted: the convolutions and linear maps that run before it, by name.
+        pooled: whether the mean over the map of what ``source`` is given is read.
     """
 
     layer: Layer
     source: tuple[str, int] | None
     shape: tuple[int, ...]
     weighted: tuple[str, ...]
+    pooled: bool = False
 
     def read(self, model: VisionModel, z: Tensor) -> Tensor:
         """Run the network as far as needed; (B, C, H, W) normalised -> (B, ...)."""
         if self.source is not None:
-            return record_input(model, z, *self.source)
+            given = record_input(model, z, *self.source)
+            return given.float().flatten(2).mean(2) if self.pooled else given
         return record(model, z, [self.layer]).activations[self.layer.name]  # type: ignore[no-any-return]
 
     def inside(self, prefix: str) -> Target:
@@ -57,8 +60,9 @@ def find_target(model: VisionModel, layer: str | Layer, size: tuple[int, int], *
     """Look for the layer with one pass over a mean-coloured picture.
 
     With ``pre_activation``, a layer that is a ReLU or the like, or a block whose result is what a ReLU in it computed, is
-    read before that ReLU: a unit at zero has no gradient after it. Where there is no such module (a concatenation, a
-    pooling, a sum) the layer's own result is read.
+    read before that ReLU: a unit at zero has no gradient after it. Where the result is the mean over the map of what a ReLU
+    computed, which squeezenet's class scores are, it is the mean of what goes into it that is read. Where there is no such
+    module (a concatenation, another pooling, a sum) the layer's own result is read.
 
     Raises:
         ValueError: no such layer, or the network does not take pictures of this size.
@@ -74,10 +78,17 @@ def find_target(model: VisionModel, layer: str | Layer, size: tuple[int, int], *
             raise ValueError(f"{model.name} does not take pictures of {size[0]} x {size[1]} pixels: {error}") from error
         # The very tensor, and nothing was written into it since: then the layer's result is what that module computed.
         same = [(path, call) for path, call, tensor, copy in last if tensor is activation and torch.equal(tensor, copy)]
-        target = Target(
-            found, same[-1] if same and pre_activation else None, tuple(activation.shape[1:]), tuple(dict.fromkeys(weighted))
-        )
+        averaged = [(path, call) for path, call, _, copy in last[-1:] if not same and _is_mean_of(activation, copy)]
+        source = (same + averaged)[-1] if pre_activation and same + averaged else None
+        names = tuple(dict.fromkeys(weighted))
+        target = Target(found, source, tuple(activation.shape[1:]), names, pooled=source in averaged)
         return replace(target, shape=tuple(target.read(model, zeros).shape[1:]))
+
+
+def _is_mean_of(vector: Tensor, maps: Tensor) -> bool:
+    if vector.ndim != 2 or maps.ndim != 4 or vector.shape != maps.shape[:2]:
+        return False
+    return torch.allclose(vector, maps.flatten(2).mean(2), rtol=1e-3, atol=1e-6)
 
 
 def _layer(model: VisionModel, layer: str | Layer) -> Layer:
