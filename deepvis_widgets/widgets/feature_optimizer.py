@@ -18,8 +18,8 @@ from PIL import Image
 from deepvis_widgets.activations import Inspector
 from deepvis_widgets.live.optimization import Optimization
 from deepvis_widgets.models import load
-from deepvis_widgets.synthesis import PRESETS, Settings
-from deepvis_widgets.synthesis.display import render, sheet
+from deepvis_widgets.synthesis import PRESETS, Regularization, Settings
+from deepvis_widgets.synthesis.display import render, render_unscaled, sheet
 from deepvis_widgets.synthesis.starts import start_pictures
 
 from .exports import Exports
@@ -135,6 +135,15 @@ class FeatureOptimizer(ipywidgets.Box):
         self._begin()
 
     @property
+    def regularization(self) -> Regularization:
+        """What the sliders say; set it to move them, as a person would."""
+        return Regularization(**self.controls.priors.values)
+
+    @regularization.setter
+    def regularization(self, strengths: Regularization) -> None:
+        self.controls.priors.values = strengths.values()
+
+    @property
     def visualization(self) -> Visualization:
         """What came of the run so far.
 
@@ -170,7 +179,8 @@ class FeatureOptimizer(ipywidgets.Box):
         text = str(error) if ours else f"The network could not be run: {type(error).__name__}: {error}. Run tries again"
         with self.timeline.hold_sync():
             self.timeline.details = "" if ours else "".join(traceback.format_exception(error))
-            self.timeline.message = f"{text[:1].upper()}{text[1:].rstrip('.')}."
+            named = text.startswith(self.controls.layer.value)  # a layer's name is written as it is
+            self.timeline.message = f"{text[:1] if named else text[:1].upper()}{text[1:].rstrip('.')}."
 
     def close(self) -> None:
         """End the thread, and remove everything from the page."""
@@ -186,7 +196,7 @@ class FeatureOptimizer(ipywidgets.Box):
         pressed["film"] = lambda: self.exports.download(f"{self._name()}.gif".replace(":", "-"), self.film(), "image/gif")
         for name, button in self.buttons.items():
             button.on_click(lambda _button, name=name: self._press(pressed[name]))
-        self.controls.contrast.observe(lambda _change: self._press(self._look), "value")
+        self.controls.contrast.observe(lambda _change: self._press(self._look), "values")
         self.grid.observe(lambda change: self._press(lambda: self._select(change["new"])), "unit")
 
     def _select(self, sample: int) -> None:
@@ -312,7 +322,8 @@ class FeatureOptimizer(ipywidgets.Box):
         self.grid.show(self._render(step.x), labels if len(labels) > 1 else (), self._caption(), keep=keep)
 
     def _render(self, x: Tensor) -> NDArray[np.uint8]:
-        return render(x, contrast=self.controls.contrast.value)
+        contrast = self.controls.contrast.values["contrast"]
+        return render(x, contrast=contrast) if contrast else render_unscaled(x, self.model.mean)
 
     def _words(self, step: Step) -> dict[str, str]:
         """What stands above the curve."""
@@ -345,12 +356,15 @@ class FeatureOptimizer(ipywidgets.Box):
         labels, units = self.model.labels, self.controls.inspector.layer(self._choice.layer).units
         return f"{unit} {labels[unit]}" if labels and len(labels) == units else str(unit)
 
+    def _title(self) -> str:
+        return f"{self._name()} {self._unit_name(self._choice.unit).partition(' ')[2]}".strip()
+
     def _caption(self) -> str:
         choice = self._choice
-        named = self._unit_name(choice.unit).partition(" ")[2]
         place = "" if choice.position is None else f"@{','.join(map(str, choice.position))}"
         where = ", whole channel" if choice.position == "mean" else place
-        return f"{self._name()}{where}{f' {named}' if named else ''} · {choice.size[0]} × {choice.size[1]} · around mid-grey"
+        shown = "around mid-grey" if self.controls.contrast.values["contrast"] else "in its own colours"
+        return f"{self._title()}{where} · {choice.size[0]} × {choice.size[1]} · {shown}"
 
     def _kept(self) -> Kept:
         with self.optimization.lock:
@@ -358,7 +372,7 @@ class FeatureOptimizer(ipywidgets.Box):
             if here is None:
                 raise ValueError("there is no picture to keep yet; wait for the first step")
             return Kept(
-                sheet(self._render(here.step.x)), self._name(), tuple(here.step.scores.tolist()),
+                sheet(self._render(here.step.x)), self._title(), tuple(here.step.scores.tolist()),
                 replace(self._choice, settings=here.step.settings), self.optimization.recipe(here), self.model.name,
             )  # fmt: skip
 

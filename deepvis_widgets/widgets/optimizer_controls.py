@@ -36,6 +36,9 @@ STEP_SIZES = {
         Parameter("max_lr", 1.0, 1e12, "× gradient", "The farthest a step may go.", "log"),
     ),
 }
+CONTRAST = Parameter(
+    "contrast", 0.25, 4.0, "×", "How much differences from mid-grey are stretched; off: colours as they are.", "log"
+)
 
 
 @dataclass(frozen=True)
@@ -192,9 +195,7 @@ class Controls:
             description="moving a slider",
             tooltips=["Takes effect at the next step", "Starts over from the same seeds, a moment after you let go"],
         )
-        self.contrast = ipywidgets.FloatLogSlider(
-            1.0, base=2, min=-2, max=2, step=0.25, description="contrast", readout_format=".2f"
-        )
+        self.contrast = Sliders([CONTRAST], {CONTRAST.name: 1.0}, first=[])
         numbers = ipywidgets.Box([self.steps, self.size, self.seeds]).add_class("dv-row")
         moving = ipywidgets.Box([self.moving]).add_class("dv-row")
         rows = [self.priors, self.policy, *self.rates.values(), numbers, moving]

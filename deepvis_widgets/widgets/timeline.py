@@ -41,6 +41,7 @@ class Timeline(anywidget.AnyWidget):
     # As with pictures: what is live goes as messages, what is kept is synced and saved with the notebook.
     _curve = traitlets.Bytes().tag(sync=True)
     _words: traitlets.Dict[str, str] = traitlets.Dict().tag(sync=True)
+    _kept = traitlets.Int(0).tag(sync=True)  # how often; what is the same as last time is not sent, yet the page shows more
 
     def __init__(self, on_order: Callable[[str, int], None], **traits: Any) -> None:
         """``on_order(order, number)``: one of `ORDERS`; a "scrub" to that step, a "move" by so many pictures."""
@@ -65,7 +66,8 @@ class Timeline(anywidget.AnyWidget):
         """Another run begins."""
         self._scores, self._told = [], 0
         with self.hold_sync():
-            self.steps, self.samples, self.index, self.rewound, self._curve, self._words = steps, samples, 0, False, b"", {}
+            self.steps, self.samples = steps, samples
+            self._keep(0, {}, rewound=False)
 
     def tell(self, words: dict[str, str], *, keep: bool) -> None:
         """Have it drawn up to the last step.
@@ -75,19 +77,21 @@ class Timeline(anywidget.AnyWidget):
             keep: also store it in the widget's state.
         """
         if keep:
-            with self.hold_sync():
-                self._curve, self._words = _bytes(self._scores), words
-                self.index = max(len(self._scores) - 1, 0)
+            self.look(max(len(self._scores) - 1, 0), words, rewound=False)
         else:
             content = {"kind": "steps", "from": self._told, "samples": self.samples, "words": words}
             self.send(content, buffers=[_bytes(self._scores[self._told :])])
-        self._told = len(self._scores)
+            self._told = len(self._scores)
 
     def look(self, index: int, words: dict[str, str], *, rewound: bool) -> None:
         """The picture of an earlier step is shown."""
         with self.hold_sync():
-            self._curve, self._words = _bytes(self._scores), words
-            self.index, self.rewound = index, rewound
+            self._keep(index, words, rewound=rewound)
+
+    def _keep(self, index: int, words: dict[str, str], *, rewound: bool) -> None:
+        self._curve, self._words, self._told = _bytes(self._scores), words, len(self._scores)
+        self.index, self.rewound = index, rewound
+        self._kept += 1
 
     def _receive(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if isinstance(content, dict) and content.get("kind") in ORDERS and isinstance(content.get("number", 0), int):

@@ -211,8 +211,12 @@ def test_seeds_run_side_by_side_and_one_is_selected(optimizer, seeds) -> None:
 
 def test_contrast_changes_what_is_shown_and_nothing_else(optimizer) -> None:
     before, scores = shown(optimizer), optimizer.timeline.scores
-    optimizer.controls.contrast.value = 0.25
+    optimizer.controls.contrast.values = {"contrast": 0.25}
     assert shown(optimizer).std() < before.std() / 2
+    optimizer.controls.contrast.values = {"contrast": 0}
+    x = optimizer.optimization.film.last.step.x
+    np.testing.assert_array_equal(shown(optimizer), feature_optimizer.render_unscaled(x, optimizer.model.mean))
+    assert "in its own colours" in optimizer.grid.caption
     assert optimizer.timeline.scores == scores
 
 

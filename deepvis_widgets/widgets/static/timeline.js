@@ -214,7 +214,7 @@ export default () => {
   return {
     /** @param {{model: Model}} context */
     initialize({ model }) {
-      model.on("change:_curve change:_words change:samples change:index", () => stored(model));
+      model.on("change:_kept", () => stored(model));
       model.on("change:steps change:selected change:rewound change:message change:details", draw);
       model.on("msg:custom", (/** @type {any} */ message, /** @type {DataView[]} */ buffers) => {
         if (message.kind !== "steps") return;
