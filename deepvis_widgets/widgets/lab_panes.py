@@ -60,15 +60,16 @@ class FigurePane(ipywidgets.Box):
     Args:
         against: the prior at first.
         changed: called when another one, or another score, was chosen.
+        *above: what stands above it besides.
     """
 
-    def __init__(self, against: str, changed: Callable[[], None], *below: ipywidgets.Widget) -> None:
+    def __init__(self, against: str, changed: Callable[[], None], *above: ipywidgets.Widget) -> None:
         scores, priors = ([(words(name), name) for name in names] for names in (SCORES, [p.name for p in PARAMETERS]))
         self.score = ipywidgets.Dropdown(options=scores, description="figure of")
         self.against = ipywidgets.Dropdown(options=priors, value=against, description="against")
         self.image = ipywidgets.Image(format="png", layout={"visibility": "hidden"})  # its place is held
         self._drawn: tuple[Any, ...] | None = None  # what it was drawn from
-        super().__init__([ipywidgets.Box([self.score, self.against]).add_class("dv-axes"), self.image, *below])
+        super().__init__([*above, ipywidgets.Box([self.score, self.against]).add_class("dv-axes"), self.image])
         self.add_class("dv-plot")
         for axis in (self.score, self.against):
             axis.observe(lambda _change: changed(), "value")

@@ -135,8 +135,9 @@ class View {
     this.listen();
     this.resize = new ResizeObserver(() => this.draw());
     this.resize.observe(this.stage);
-    this.theme = new MutationObserver(() => this.draw());
-    this.theme.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-name"] });
+    // Another theme's colours are there when its stylesheet is, which is after the page says that it has another theme.
+    this.restyled = (/** @type {Event} */ event) => event.target instanceof HTMLLinkElement && ((this.drawn = ""), this.draw());
+    document.addEventListener("load", this.restyled, true);
   }
 
   assemble() {
@@ -217,7 +218,7 @@ class View {
     // The rest stays from frame to frame, and is what would cost most.
     const look = ["colormap", "signed_colormap", "gamma", "caption"].map((name) => this.model.get(name));
     const { layer, height, width, signed, invalid } = frame;
-    const drawn = [layer, frame.units, height, width, signed, invalid, wide, tall, columns, unit, this.enlarged, document.body.dataset.jpThemeName, ...look].join();
+    const drawn = [layer, frame.units, height, width, signed, invalid, wide, tall, columns, unit, this.enlarged, ...look].join();
     if (drawn === this.drawn) return;
     this.drawn = drawn;
     this.mark(frame, units);
@@ -355,7 +356,7 @@ class View {
 
   close() {
     this.resize.disconnect();
-    this.theme.disconnect();
+    document.removeEventListener("load", this.restyled, true);
     clearTimeout(this.quiet);
   }
 }

@@ -174,7 +174,7 @@ const render = ({ model, el }) => {
     watch("filters", show);
     return input;
   };
-  for (const score of model.get("scores")) limits.append(element("span", { textContent: words(score) }), limit(score, 0), element("span", { textContent: "to" }), limit(score, 1));
+  for (const score of model.get("scores")) limits.append(element("span", {}, element("span", { textContent: words(score) }), limit(score, 0), "to", limit(score, 1)));
   watch("filters", () => {
     const count = Object.keys(model.get("filters")).length;
     summary.textContent = count ? `filter (${count})` : "filter";
