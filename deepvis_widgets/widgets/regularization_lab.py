@@ -23,7 +23,7 @@ from deepvis_widgets.synthesis import PRESETS, Regularization, Result, Sweep
 from deepvis_widgets.synthesis.display import render
 
 from .exports import Exports
-from .feature_optimizer import default_layer
+from .feature_optimizer import FeatureOptimizer, default_layer
 from .lab_panel import AS_SWEPT, LabPanel
 from .lab_panes import FigurePane, PickedPane, written
 from .optimizer_controls import read_unit
@@ -71,8 +71,9 @@ class RegularizationLab(ipywidgets.Box):
 
     Args:
         model: from `deepvis_widgets.load` or `deepvis_widgets.wrap`; the optimiser's or the bundled network unless given.
-        layer: which layer; the class scores unless given, or, where there are none, the deepest layer with maps.
-        unit: which of its units.
+        layer: which layer; the optimiser's unless given, or else the class scores, or, where there are none, the deepest layer
+            with maps.
+        unit: which of its units; the optimiser's, or else the first, unless given.
         optimizer: a `FeatureOptimizer`, whose sliders can then take over a setting that was found here.
 
     Attributes:
@@ -91,7 +92,7 @@ class RegularizationLab(ipywidgets.Box):
         self,
         model: VisionModel | None = None,
         layer: str | None = None,
-        unit: int = 0,
+        unit: int | None = None,
         optimizer: Steered | None = None,
     ) -> None:
         known = optimizer.model if model is None and optimizer is not None else model
@@ -108,13 +109,16 @@ class RegularizationLab(ipywidgets.Box):
         self._displays: list[DisplayHandle] = []
         self._page = False
         self.job = SweepJob(self._refresh, self.tell)
+        run = optimizer.optimization if isinstance(optimizer, FeatureOptimizer) and optimizer.model is self.model else None
+        if run is not None and layer in (None, run.layer):
+            layer, unit = run.layer, run.unit if unit is None and isinstance(run.unit, int) else unit
         chosen = self._inspector.layer(layer or default_layer(self._inspector))
         names = [entry.name for group in self._inspector.outline for entry in group]
         self.panel = LabPanel(self._ordered, title=self.model.name, layers=names, layer=chosen.name, steps=STEPS)
         self.sliders = Sliders(values=self._preset.regularization.values())
         self.gallery, self.exports = PictureGrid(), Exports()
         self._make()
-        self._name_units(unit)
+        self._name_units(unit or 0)
         self._connect()
         self._refresh()
 

@@ -14,6 +14,7 @@ from PIL import Image
 
 from deepvis_widgets.synthesis import PARAMETERS, Regularization
 from deepvis_widgets.synthesis.results import SCORES
+from deepvis_widgets.widgets.feature_optimizer import FeatureOptimizer
 from deepvis_widgets.widgets.regularization_lab import RegularizationLab
 from tests.networks import seeded, small_classifier, wrapped
 from tests.widgets.conftest import Page
@@ -146,6 +147,22 @@ def test_what_is_picked_is_shown_with_every_setting_and_score_and_handed_on(
     assert optimizer.regularization == setting
     press(lab, "Use as base")
     assert Regularization(**lab.sliders.values) == setting
+
+
+def test_a_feature_optimizer_lends_its_unit_and_takes_the_setting_over() -> None:
+    optimizer = FeatureOptimizer(wrapped(seeded(small_classifier), name="mine"), "conv", 5, steps=2)
+    lab = RegularizationLab(optimizer=optimizer)
+    try:
+        assert (lab.model, lab.panel.layer, lab.panel.unit) == (optimizer.model, "conv", "5")
+        lab.panel.steps = 2
+        search(lab)
+        lab.gallery.unit = 4
+        press(lab, "Use in the optimiser")
+        assert optimizer.regularization == lab.picked
+        assert optimizer.controls.choice.settings.regularization == lab.picked
+    finally:
+        lab.close()
+        optimizer.close()
 
 
 def test_the_table_the_sheet_and_the_figure_can_be_taken_away(lab: RegularizationLab) -> None:
