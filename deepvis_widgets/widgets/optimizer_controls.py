@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from deepvis_widgets.synthesis.declarations import Parameter
 from deepvis_widgets.synthesis.step_sizes import POLICIES, as_step_size
 
 from .sliders import Sliders
+from .typed import read_place, read_size, read_unit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from deepvis_widgets.activations import Inspector, Layer
     from deepvis_widgets.synthesis.ascent import Options
@@ -35,6 +35,13 @@ STEP_SIZES = {
         Parameter("late_mult", 0.01, 1.0, "of what is left", "Near 1: which part of the rest a step should take.", "log"),
         Parameter("max_lr", 1.0, 1e12, "× gradient", "The farthest a step may go.", "log"),
     ),
+    "Distance": (Parameter("length", 1.0, 1e5, "grey levels", "How far each step goes, however steep it is.", "log"),),
+}
+STARTS = {  # what a policy says when it is chosen first
+    "Constant": {"lr": 100.0},
+    "Progress": {"desired": 2.0, "max_lr": 100.0},
+    "Progress01": {"early": 0.05, "late_mult": 0.2, "max_lr": 1e12},
+    "Distance": {"length": 300.0},
 }
 CONTRAST = Parameter(
     "contrast", 0.25, 4.0, "×", "How much differences from mid-grey are stretched; off: colours as they are.", "log"
@@ -184,7 +191,7 @@ class Controls:
         self.head = ipywidgets.Box([self.layer, unit, place, self.presets]).add_class("dv-choose")
         self.priors = Sliders()
         self.policy = ipywidgets.Dropdown(options=[(name.lower(), name) for name in POLICIES], description="step size")
-        self.rates = {name: Sliders(parameters, first=[]) for name, parameters in STEP_SIZES.items()}
+        self.rates = {name: Sliders(parameters, STARTS[name], first=[]) for name, parameters in STEP_SIZES.items()}
         self.steps = ipywidgets.BoundedIntText(value=choice.steps, min=1, max=1_000_000, description="steps")
         self.size = ipywidgets.Text(
             description="size", continuous_update=False, tooltip="Of the picture in pixels: 64, or 64 × 96"
@@ -241,7 +248,7 @@ class Controls:
     def _position(self, layer: Layer) -> Position:
         if len(layer.shape) == 1 or self.position.value == CENTRE:
             return None
-        return "mean" if self.position.value == WHOLE else _numbers(self.place.value, "a position", "6, 6")
+        return "mean" if self.position.value == WHOLE else read_place(self.place.value)
 
     def _settings(self) -> Settings:
         values = self.rates[self.policy.value].values
@@ -269,58 +276,6 @@ class Controls:
         scaled = {name: preset.at(self.inspector.model.input_size[1:]) for name, preset in PRESETS.items()}
         same = (name for name, p in scaled.items() if (p.regularization, p.step_size, p.parameterization) == now)
         self.presets.value = next(same, None)
-
-
-def read_unit(text: str, layer: Layer, names: Sequence[str] = ()) -> int:
-    """A unit's number from what was typed: the number, or enough of a name.
-
-    Raises:
-        ValueError: there is no such unit, or there are several; the message says which there are.
-    """
-    number = re.match(r"\s*(-?\d+)\s*(·.*)?$", text)
-    if number:
-        if 0 <= int(number[1]) < layer.units:
-            return int(number[1])
-        raise ValueError(f"{layer.name} has units 0 to {layer.units - 1}, not {number[1]}; type one of these")
-    found = list(_matches(text.strip().lower(), names))
-    if len(found) == 1 or (found and found[0][0] == 0):
-        return found[0][1]
-    if found:
-        some = ", ".join(names[unit] for _, unit in found[:3])
-        raise ValueError(
-            f"{text!r} could be {len(found)} units of {layer.name}: {some} ...; type more of the name, or the number"
-        )
-    kind = "a number from 0 to" if not names else "part of a name, or a number from 0 to"
-    raise ValueError(f"{layer.name} has no unit {text!r}; type {kind} {layer.units - 1}")
-
-
-def read_size(text: str) -> tuple[int, int]:
-    """Height and width in pixels from "64" or "64 × 96".
-
-    Raises:
-        ValueError: it is no size.
-    """
-    sides = _numbers(text, "a size", "64, or 64 × 96")
-    if len(sides) > 2 or min(sides) < 1:
-        raise ValueError(f"{text!r} is no size; type it as 64, or 64 × 96")
-    return sides[0], sides[-1]
-
-
-def _matches(text: str, names: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """How well each name fits (0 exactly, 1 begins so, 2 has it inside) and its unit, best first."""
-    words = [name.partition(" · ")[2].lower() for name in names]
-    ranks = (
-        (0 if word == text else 1 if word.startswith(text) else 2, unit)
-        for unit, word in enumerate(words)
-        if text and text in word
-    )
-    return iter(sorted(ranks))
-
-
-def _numbers(text: str, what: str, example: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\s*\d+(\s*[,x×\s]\s*\d+)*\s*", text):
-        raise ValueError(f"{text!r} is no {what.partition(' ')[2]}; type it as {example}")
-    return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
 def _entry(layer: Layer, main: Layer) -> str:

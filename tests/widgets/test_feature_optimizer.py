@@ -16,9 +16,10 @@ from torch import nn
 import deepvis_widgets as dv
 from deepvis_widgets.activations import Inspector, Layer
 from deepvis_widgets.synthesis import PRESETS, visualize
+from deepvis_widgets.synthesis.step_sizes import POLICIES
 from deepvis_widgets.widgets import feature_optimizer
 from deepvis_widgets.widgets.feature_optimizer import FeatureOptimizer, default_layer
-from deepvis_widgets.widgets.optimizer_controls import read_size, read_unit
+from deepvis_widgets.widgets.typed import read_size, read_unit
 from tests.networks import Function, seeded, small_classifier, wrapped
 from tests.widgets.conftest import PATIENCE, Page
 
@@ -169,7 +170,7 @@ def test_a_slider_moved_in_a_pause_holds_for_the_next_step(made) -> None:
     assert optimizer.optimization.film.last.step.settings.regularization.decay != 0.5
     click(optimizer, "step")
     until(lambda: optimizer.optimization.film.last.step.settings.regularization.decay == 0.5)
-    assert optimizer.optimization.state == "paused"
+    until(lambda: optimizer.optimization.state == "paused")
 
 
 def test_looking_back_shows_that_picture_and_going_on_drops_what_came_after(optimizer) -> None:
@@ -402,3 +403,12 @@ def test_other_channels_and_shapes_are_shown(made, channels, size) -> None:
     optimizer = made(wrapped(seeded(lambda: small_classifier(channels=channels)), size), "conv")
     done(optimizer)
     assert shown(optimizer).shape == (1, *size[1:], 3)
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_every_step_size_policy_has_its_sliders(made: Callable[..., FeatureOptimizer], name: str) -> None:
+    controls = made().controls
+    controls.policy.value = name
+    policy = controls.choice.settings.step_size
+    assert type(policy) is POLICIES[name]
+    assert vars(policy) == controls.rates[name].values
