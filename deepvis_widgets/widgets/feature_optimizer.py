@@ -25,6 +25,7 @@ from deepvis_widgets.synthesis.starts import start_pictures
 from .exports import Exports
 from .keepsakes import Keepsakes, Kept
 from .optimizer_controls import Choice, Controls
+from .optimizer_words import Wording, advice
 from .picture_grid import PictureGrid
 from .pixel_canvas import with_png
 from .timeline import Timeline
@@ -50,7 +51,6 @@ BUTTONS = {
 PAGE = 1.0  # seconds to wait for a first picture worth keeping, for where no widget can be shown
 BETWEEN = 0.04  # seconds between pictures: no one sees more
 REST = 0.3  # seconds that a slider must rest before the run starts over
-ENDS = {"steps done": "done", "stopped": "stopped", "zero gradient": "ended: no gradient", "not finite": "ended: not finite"}
 FILM_SIDE = 256  # pixels; an animated picture of less is enlarged
 FRAME_MS = 80
 
@@ -121,6 +121,7 @@ class FeatureOptimizer(ipywidgets.Box):
         self._last: Step | None = None
         self._times: deque[float] = deque(maxlen=30)
         self._sent = 0.0
+        self._seen: Settings | None = None  # those of the last picture sent
         self.optimization = Optimization(
             self.model, chosen.name, unit, on_step=self._on_step, on_state=self._on_state, on_error=self.tell,
             **self._choice.options(),
@@ -193,7 +194,7 @@ class FeatureOptimizer(ipywidgets.Box):
     def _connect(self) -> None:
         run = self.optimization
         pressed = {"run": run.run, "pause": run.pause, "step": run.step, "restart": run.restart, "stop": run.stop}
-        pressed["film"] = lambda: self.exports.download(f"{self._name()}.gif".replace(":", "-"), self.film(), "image/gif")
+        pressed["film"] = lambda: self.exports.download(f"{self._wording.name}.gif".replace(":", "-"), self.film(), "image/gif")
         for name, button in self.buttons.items():
             button.on_click(lambda _button, name=name: self._press(pressed[name]))
         self.controls.contrast.observe(lambda _change: self._press(self._look), "values")
@@ -269,20 +270,19 @@ class FeatureOptimizer(ipywidgets.Box):
             self._last = None
             self.optimization.begin(choice.layer, choice.unit, **choice.options())
             self.timeline.clear(choice.steps, len(choice.seeds))
-            self.grid.show(self._render(start), caption=self._caption())
+            self.grid.show(self._render(start), caption=self._caption)
             several = len(choice.seeds) > 1
             self.grid.unit = max(0, min(self.grid.unit, len(choice.seeds) - 1)) if several else -1
             self.optimization.run()
 
     def _on_step(self, step: Step) -> None:
         """On the worker: the numbers of every step, and as many pictures as can be seen."""
-        before, self._last = self._last, step
-        now = time.monotonic()
+        self._last, now = step, time.monotonic()
         self._times.append(now)
         self.timeline.add(step.index, step.scores.tolist())
-        steered = before is not None and before.settings is not step.settings
-        if (steered or now - self._sent >= BETWEEN) and self.grid.ready:
-            self._sent = now
+        steered = step.settings is not self._seen  # the first picture of a change is not to wait for the page's answers
+        if now - self._sent >= (BETWEEN / 2 if steered else BETWEEN) and (steered or self.grid.ready):
+            self._sent, self._seen = now, step.settings
             self._show(step, keep=False)
 
     def _on_state(self, state: str) -> None:
@@ -298,7 +298,8 @@ class FeatureOptimizer(ipywidgets.Box):
         self.buttons["pause"].disabled = state != "running"
         self.buttons["stop"].disabled = state not in ("running", "paused")
         if state == "done":
-            self._explain()
+            if self._last is not None:
+                self.timeline.message = advice(self._last)
             self._over.set()
             for shown in () if self._page else self._displays:
                 shown.update(self._repr_mimebundle_(), raw=True)
@@ -319,52 +320,24 @@ class FeatureOptimizer(ipywidgets.Box):
 
     def _show_picture(self, step: Step, *, keep: bool) -> None:
         labels = [f"seed {seed}: {score:.2f}" for seed, score in zip(self._choice.seeds, step.scores.tolist(), strict=True)]
-        self.grid.show(self._render(step.x), labels if len(labels) > 1 else (), self._caption(), keep=keep)
+        self.grid.show(self._render(step.x), labels if len(labels) > 1 else (), self._caption, keep=keep)
 
     def _render(self, x: Tensor) -> NDArray[np.uint8]:
         contrast = self.controls.contrast.values["contrast"]
         return render(x, contrast=contrast) if contrast else render_unscaled(x, self.model.mean)
 
     def _words(self, step: Step) -> dict[str, str]:
-        """What stands above the curve."""
-        sample = min(max(self.grid.unit, 0), len(step.scores) - 1)
-        state, end = self.optimization.state, step.ends[sample]
         seconds = self._times[-1] - self._times[0] if len(self._times) > 1 else 0
-        rate = f"{(len(self._times) - 1) / seconds:.0f} steps/s" if seconds else ""
-        top = int(step.top[sample])
-        strongest = "the layer's strongest unit" if step.strongest[sample] else f"strongest here: {self._unit_name(top)}"
-        if not step.strongest[sample] and top == self._choice.unit:
-            strongest = "the layer's strongest unit, but elsewhere"
-        return {
-            "step": f"step {step.index + 1} / {self.optimization.steps}",
-            "rate": rate if state == "running" else ENDS[end.reason] if end else {"done": "stopped"}.get(state, state),
-            "score": f"score {step.scores[sample]:.2f}",
-            "note": strongest + (" · helped off the ground" if step.redirected[sample] else ""),
-        }
+        rate = (len(self._times) - 1) / seconds if seconds else 0
+        return self._wording.of(step, max(self.grid.unit, 0), self.optimization.state, self.optimization.steps, rate)
 
-    def _explain(self) -> None:
-        """Say why a sample did not come to its end, and what to try."""
-        ends = self._last.ends if self._last is not None else ()
-        advice = {f"At step {end.index + 1}: {end.advice}" for end in ends if end is not None and end.advice}
-        if advice:
-            self.timeline.message = " ".join(sorted(advice))
-
-    def _name(self) -> str:
-        return f"{self._choice.layer}:{self._choice.unit}"
-
-    def _unit_name(self, unit: int) -> str:
-        labels, units = self.model.labels, self.controls.inspector.layer(self._choice.layer).units
-        return f"{unit} {labels[unit]}" if labels and len(labels) == units else str(unit)
-
-    def _title(self) -> str:
-        return f"{self._name()} {self._unit_name(self._choice.unit).partition(' ')[2]}".strip()
-
+    @property
     def _caption(self) -> str:
-        choice = self._choice
-        place = "" if choice.position is None else f"@{','.join(map(str, choice.position))}"
-        where = ", whole channel" if choice.position == "mean" else place
-        shown = "around mid-grey" if self.controls.contrast.values["contrast"] else "in its own colours"
-        return f"{self._title()}{where} · {choice.size[0]} × {choice.size[1]} · {shown}"
+        return self._wording.caption(stretched=bool(self.controls.contrast.values["contrast"]))
+
+    @property
+    def _wording(self) -> Wording:
+        return Wording(self._choice, self.controls.inspector)
 
     def _kept(self) -> Kept:
         with self.optimization.lock:
@@ -372,7 +345,7 @@ class FeatureOptimizer(ipywidgets.Box):
             if here is None:
                 raise ValueError("there is no picture to keep yet; wait for the first step")
             return Kept(
-                sheet(self._render(here.step.x)), self._title(), tuple(here.step.scores.tolist()),
+                sheet(self._render(here.step.x)), self._wording.title, tuple(here.step.scores.tolist()),
                 replace(self._choice, settings=here.step.settings), self.optimization.recipe(here), self.model.name,
             )  # fmt: skip
 
