@@ -55,7 +55,7 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
     steps: int = 200,
     seeds: int | Sequence[int] = (0,),
     size: int | tuple[int, int] | None = None,
-    start: Any = "mean_plus_noise",
+    start: Any = None,
     parameterization: str = "pixels",
     pre_activation: bool | None = None,
     precision: Precision = "auto",
@@ -79,7 +79,8 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
         steps: how many pictures; after the last there is no update.
         seeds: of the starting noise and of the robustness transforms.
         size: of the picture, a side or (height, width); the network's own unless given.
-        start: "mean_plus_noise", "uniform", "mean", a tensor as `Step.x`, or any picture.
+        start: "mean_plus_noise", "uniform", "mean", a tensor as `Step.x`, or any picture; what suits the parameterization
+            unless given.
         parameterization: what is optimised, see `parameterizations`.
         pre_activation: read a ReLU, sigmoid or softmax before it acts; None for yes, except with `Progress01`.
         precision: "auto" uses bfloat16 inside the network where the processor is made for it.
@@ -107,10 +108,11 @@ def ascend(  # noqa: PLR0913 - every one of them is a decision that a user may w
     target = find_target(model, layer, (height, width), pre_activation=pre_activation)
     objective = Objective.of(spread(unit, count, "unit"), position, target.shape, target.layer.name)
     seeds = spread(seeds, count, "seeds")
+    parameters = by_name(parameterization, width)
     climb = Climb(
         GradientOf(model, target, objective, precision),
-        by_name(parameterization, width),
-        start_pictures(start, seeds, model, (height, width)).to(model.device),
+        parameters,
+        start_pictures(parameters.start if start is None else start, seeds, model, (height, width)).to(model.device),
         seeds,
         redirect=redirect,
     )

@@ -57,6 +57,14 @@ def test_every_preset_makes_caffenet_minis_units_respond(name: str, layer: str, 
     assert min(b - a for a, b in zip(start, best, strict=True)) > 1.0  # the scores begin between -2 and 1
 
 
+def test_robust_makes_units_of_either_network_respond(torch_home: Path) -> None:
+    mini, squeezenet = load("caffenet-mini"), seeded(lambda: load("squeezenet1_0"))
+    for model, layer, unit, least in ((mini, "fc8", 3, 3.0), (squeezenet, "classifier.1", 69, 10.0)):
+        options = PRESETS["robust"].at(model.input_size[1:]).options() | {"steps": 30}
+        start, best = rise(model, layer, unit, position="mean" if layer != "fc8" else None, **options)
+        assert best[0] > start[0] + least
+
+
 @pytest.mark.parametrize("name", PAPER)
 @pytest.mark.parametrize(("layer", "position"), [("features.9", None), ("classifier.1", "mean")])
 def test_every_preset_makes_squeezenets_units_respond(name: str, layer: str, position: Any, torch_home: Path) -> None:
