@@ -56,8 +56,9 @@ class GradientOf:
     def __init__(self, model: VisionModel, target: Target, objective: Objective, precision: Precision) -> None:
         self.objective = objective
         self.low_precision = precision == "bfloat16" or (precision == "auto" and has_bfloat16(model.device))
-        self.low_precision &= model.dtype == torch.float32
-        self.model = replace(model, module=_Prepared(model.module, target.weighted if self.low_precision else ()))
+        with model.lock:  # while another thread's pass runs, the network has that one's weights
+            self.low_precision &= model.dtype == torch.float32
+            self.model = replace(model, module=_Prepared(model.module, target.weighted if self.low_precision else ()))
         self.target = target.inside("network")
         std = torch.tensor(model.std, dtype=torch.float32, device=model.device)
         self._scale = (1 / (255 * std)).view(1, -1, 1, 1)

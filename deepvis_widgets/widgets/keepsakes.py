@@ -109,8 +109,11 @@ class Keepsakes(ipywidgets.Box):
     def code(self) -> str:
         """The calls that make them again."""
         networks = ", ".join(dict.fromkeys(kept.network for kept in self.items))
+        policies = {type(policy).__name__ for kept in self.items for policy in kept.choice.settings.step_sizes(1)}
+        names = ", ".join(sorted({"Regularization", *policies}))
         lines = [f"{kept.recipe.code()}  # score {', '.join(f'{score:.2f}' for score in kept.scores)}" for kept in self.items]
-        return "\n".join(["import deepvis_widgets as dv", "", f"# model: {networks}", *lines, ""])
+        head = ["import deepvis_widgets as dv", f"from deepvis_widgets.synthesis import {names}", "", f"# model: {networks}"]
+        return "\n".join([*head, *lines, ""])
 
     def to_json(self) -> str:
         """Settings and scores."""

@@ -341,6 +341,23 @@ def test_a_callback_that_fails_ends_the_run_not_the_thread(driver: Driver) -> No
     driver.until(lambda: len(driver.steps) == 15)
 
 
+def test_a_run_begun_while_another_is_in_the_network_is_like_one_alone(driver: Driver) -> None:
+    """In the middle of a pass the network has other weights: whoever looks at it then must wait."""
+    options: Any = {"steps": 3, "precision": "bfloat16"}
+    alone = visualize(driver.model, "head", 2, **options)
+    driver.at[1] = driver.gate.clear
+    driver.job.begin("head", 3, **options)
+    driver.job.run()
+    driver.until(lambda: len(driver.steps) == 2 and driver.job._in_hand is not None)
+    beside: list[Any] = []
+    other = threading.Thread(target=lambda: beside.append(visualize(driver.model, "head", 2, **options)))
+    other.start()
+    other.join(0.2)
+    driver.gate.set()
+    other.join(PATIENCE)
+    assert same(beside[0].x, alone.x)
+
+
 def test_closing_while_it_runs_leaves_no_thread(driver: Driver) -> None:
     driver.job.begin("head", 0, steps=100_000)
     driver.job.run()
