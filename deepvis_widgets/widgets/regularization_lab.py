@@ -26,10 +26,10 @@ from .exports import Exports
 from .feature_optimizer import FeatureOptimizer, default_layer
 from .lab_panel import AS_SWEPT, LabPanel
 from .lab_panes import FigurePane, PickedPane, written
-from .optimizer_controls import read_unit
 from .picture_grid import PictureGrid
 from .pixel_canvas import with_png
 from .sliders import Sliders
+from .typed import read_unit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

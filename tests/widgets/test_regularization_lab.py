@@ -241,9 +241,12 @@ def test_a_number_that_cannot_be_is_refused_from_the_page_and_in_python(lab: Reg
     before = getattr(lab.panel, name)
     with pytest.raises(traitlets.TraitError):
         setattr(lab.panel, name, value)
+    told: list[Any] = []
+    lab.panel.send_state = lambda key=None: told.append(key)
     lab.panel._handle_msg({"content": {"data": {"method": "update", "state": bad}}, "buffers": []})
     assert getattr(lab.panel, name) == before
     assert lab.panel.message.endswith("nothing was changed")
+    assert [name] in told  # the page shows it again as it is
 
 
 def test_a_network_that_fails_is_told_and_the_lab_goes_on() -> None:
