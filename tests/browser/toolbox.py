@@ -88,7 +88,7 @@ class Toolbox:
     @property
     def message(self) -> str:
         """What the widget says went wrong."""
-        return self.find(".dv-message").inner_text()
+        return self.find(".dv-message > span").inner_text()
 
     def wait_message(self, words: str) -> None:
         """Wait for a message that contains the words."""
