@@ -17,6 +17,9 @@ from torch import Tensor, nn
 from deepvis_widgets.live.film import Film, Still
 from deepvis_widgets.live.optimization import Optimization
 from deepvis_widgets.synthesis import Constant, Regularization, Settings, ascend, visualize
+from deepvis_widgets.synthesis.gradient import GradientOf
+from deepvis_widgets.synthesis.objectives import Objective
+from deepvis_widgets.synthesis.target import find_target
 from tests.networks import Function, seeded, small_classifier, wrapped
 
 if TYPE_CHECKING:
@@ -342,20 +345,29 @@ def test_a_callback_that_fails_ends_the_run_not_the_thread(driver: Driver) -> No
 
 
 def test_a_run_begun_while_another_is_in_the_network_is_like_one_alone(driver: Driver) -> None:
-    """In the middle of a pass the network has other weights: whoever looks at it then must wait."""
-    options: Any = {"steps": 3, "precision": "bfloat16"}
-    alone = visualize(driver.model, "head", 2, **options)
+    """In the middle of a pass the network has other weights: whoever looks at them then must wait."""
+    target = find_target(driver.model, "head", (16, 16), pre_activation=True)
+    objective = Objective.of((2,), None, target.shape, "head")
     driver.at[1] = driver.gate.clear
-    driver.job.begin("head", 3, **options)
+    driver.job.begin("head", 3, steps=3, precision="bfloat16")
     driver.job.run()
     driver.until(lambda: len(driver.steps) == 2 and driver.job._in_hand is not None)
-    beside: list[Any] = []
-    other = threading.Thread(target=lambda: beside.append(visualize(driver.model, "head", 2, **options)))
+    until_within(driver.model)
+    beside: list[GradientOf] = []
+    other = threading.Thread(target=lambda: beside.append(GradientOf(driver.model, target, objective, "bfloat16")))
     other.start()
     other.join(0.2)
     driver.gate.set()
     other.join(PATIENCE)
-    assert same(beside[0].x, alone.x)
+    assert beside[0].low_precision
+
+
+def until_within(model: VisionModel) -> None:
+    """Wait until a pass is under way."""
+    end = time.monotonic() + PATIENCE
+    while model.lock.acquire(blocking=False):
+        model.lock.release()
+        assert time.monotonic() < end
 
 
 def test_closing_while_it_runs_leaves_no_thread(driver: Driver) -> None:

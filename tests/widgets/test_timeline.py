@@ -59,6 +59,18 @@ def test_what_is_kept_is_the_whole_curve() -> None:
     assert (timeline.index, timeline._words) == (3, WORDS)
 
 
+def test_what_is_the_same_as_last_time_is_drawn_again_all_the_same() -> None:
+    """The page may have been shown something else in between, by messages."""
+    timeline, page, _ = made()
+    timeline.add(0, [1, 2])
+    timeline.look(0, WORDS, rewound=False)
+    timeline.tell({"step": "step 9 / 10"}, keep=False)
+    changes: list[str] = []
+    timeline.observe(lambda change: changes.append(change["name"]), list(timeline.keys))
+    timeline.look(0, WORDS, rewound=False)
+    assert changes == ["_kept"]
+
+
 def test_orders_of_the_page_are_told_and_nonsense_is_not() -> None:
     _, page, orders = made()
     nonsense: list[Any] = [None, "scrub", 3, {"kind": "explode"}, {"kind": "scrub", "number": "a"}, {}]
