@@ -61,7 +61,7 @@ def test_what_is_kept_is_the_whole_curve() -> None:
 
 def test_what_is_the_same_as_last_time_is_drawn_again_all_the_same() -> None:
     """The page may have been shown something else in between, by messages."""
-    timeline, page, _ = made()
+    timeline, _, _ = made()
     timeline.add(0, [1, 2])
     timeline.look(0, WORDS, rewound=False)
     timeline.tell({"step": "step 9 / 10"}, keep=False)
