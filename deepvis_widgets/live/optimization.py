@@ -121,7 +121,7 @@ class Optimization:
 
     def begin(self, layer: str, unit: int | Sequence[int], **options: Unpack[Options]) -> None:
         """Make something else from now on, with settings of its own; what there was is let go. `run` starts it."""
-        smooth = PRESETS["smooth"]
+        smooth = PRESETS["smooth"].at(self.model.input_size[1:])
         regularization, step_size = options.get("regularization"), options.get("step_size")
         settings = Settings(
             smooth.regularization if regularization is None else _frozen(regularization),

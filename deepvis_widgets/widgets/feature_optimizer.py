@@ -20,6 +20,7 @@ from deepvis_widgets.live.optimization import Optimization
 from deepvis_widgets.models import load
 from deepvis_widgets.synthesis import PRESETS, Regularization, Settings
 from deepvis_widgets.synthesis.display import render, render_unscaled, sheet
+from deepvis_widgets.synthesis.parameterizations import parameterization
 from deepvis_widgets.synthesis.starts import start_pictures
 
 from .exports import Exports
@@ -265,7 +266,7 @@ class FeatureOptimizer(ipywidgets.Box):
     def _begin(self) -> None:
         """Something else is to be made; its start is shown at once."""
         choice = self._choice
-        start = start_pictures("mean_plus_noise", choice.seeds, self.model, choice.size)
+        start = start_pictures(parameterization(choice.parameterization, choice.size[1]).start, choice.seeds, self.model, choice.size)
         with self.optimization.lock:
             self._last = None
             self.optimization.begin(choice.layer, choice.unit, **choice.options())

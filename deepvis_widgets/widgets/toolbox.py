@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 STATIC = Path(__file__).parent / "static"
 SMOOTHING = 0.8  # of the range, from frame to frame: a camera's noise moves the maximum by a tenth, which is seen as flicker
-BETWEEN = 0.1  # seconds between changes of the class names: nobody reads faster, and in between the pass ends at the layer
+BETWEEN = 0.2  # seconds between changes of the class names: nobody reads faster, and in between the pass ends at the layer
 MANY = 512  # units; more tiles than that are too small to see anything in at first sight
 
 

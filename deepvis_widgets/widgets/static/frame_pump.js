@@ -189,7 +189,12 @@ class Pump {
     this.inFlight.set(sequence, performance.now());
     const dropped = this.offered - sequence;
     this.model.send({ kind: "frame", sequence, captured, dropped: Math.max(0, dropped), width, height, held }, undefined, [data.buffer]);
-    for (const { preview } of this.views) paint(preview, source, mirror, width / height, this.model.get("margin"));
+    // A frame that is large enough is shown as it was sent: every look at the video converts its colours again.
+    const sent = Math.min(width, height) >= PREVIEW / 2;
+    for (const { preview } of this.views) {
+      if (sent) paint(preview, this.canvas, false, width / height, 1);
+      else paint(preview, source, mirror, width / height, this.model.get("margin"));
+    }
   }
 
   /** @param {any} message */
