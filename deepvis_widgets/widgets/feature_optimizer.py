@@ -266,7 +266,8 @@ class FeatureOptimizer(ipywidgets.Box):
     def _begin(self) -> None:
         """Something else is to be made; its start is shown at once."""
         choice = self._choice
-        start = start_pictures(parameterization(choice.parameterization, choice.size[1]).start, choice.seeds, self.model, choice.size)
+        parameters = parameterization(choice.parameterization, choice.size[1])
+        start = start_pictures(parameters.start, choice.seeds, self.model, choice.size)
         with self.optimization.lock:
             self._last = None
             self.optimization.begin(choice.layer, choice.unit, **choice.options())
