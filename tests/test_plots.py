@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 import deepvis_widgets as dv
@@ -82,7 +82,9 @@ def test_history_has_every_samples_scores_best_picture_and_changes_of_settings()
         dv.load("caffenet-mini"), "fc8", 2, seeds=(0, 1), steps=6, regularization=dv.Regularization(), step_size=100.0,
         steer=iter(settings).__next__,
     )  # fmt: skip
+    before = plt.get_fignums()
     figure = plots.history(run)
+    assert plt.get_fignums() == before
     assert isinstance(figure, Figure)
     above, below = figure.axes
     curves = [line for line in above.lines if len(line.get_xdata()) == 6]
@@ -91,4 +93,3 @@ def test_history_has_every_samples_scores_best_picture_and_changes_of_settings()
     assert dots == list(zip(run.indices.tolist(), run.scores.tolist(), strict=True))
     changed = [line.get_xdata()[0] for line in below.lines if line.get_linestyle() == ":"]
     assert changed == [index for index, _ in run.recipe.changes[1:]] == [4]
-    assert "matplotlib.pyplot" not in sys.modules
