@@ -27,7 +27,7 @@ from .exports import Exports
 from .keepsakes import Keepsakes, Kept
 from .optimizer_controls import Choice, Controls
 from .optimizer_words import Wording, advice
-from .picture_grid import PictureGrid
+from .picture_grid import PictureGrid, enlarged
 from .pixel_canvas import with_png
 from .timeline import Timeline
 
@@ -52,7 +52,6 @@ BUTTONS = {
 PAGE = 1.0  # seconds to wait for a first picture worth keeping, for where no widget can be shown
 BETWEEN = 0.04  # seconds between pictures: no one sees more
 REST = 0.3  # seconds that a slider must rest before the run starts over
-FILM_SIDE = 256  # pixels; an animated picture of less is enlarged
 FRAME_MS = 80
 
 
@@ -161,11 +160,9 @@ class FeatureOptimizer(ipywidgets.Box):
             ValueError: nothing has run yet.
         """
         with self.optimization.lock:
-            pictures = [Image.fromarray(sheet(self._render(still.step.x))) for still in self.optimization.film]
-        if not pictures:
+            frames = [enlarged(Image.fromarray(sheet(self._render(still.step.x)))) for still in self.optimization.film]
+        if not frames:
             raise ValueError("there is no picture yet: run it, or take a step")
-        times = -(-FILM_SIDE // min(pictures[0].size))
-        frames = [picture.resize([side * times for side in picture.size], Image.Resampling.NEAREST) for picture in pictures]
         buffer = io.BytesIO()
         durations = [FRAME_MS] * (len(frames) - 1) + [10 * FRAME_MS]
         frames[0].save(buffer, format="GIF", save_all=True, append_images=frames[1:], duration=durations, loop=0)

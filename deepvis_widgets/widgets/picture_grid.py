@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MOST = 6_000_000  # bytes sent at once; a gallery of more is shown smaller, as its tiles are on the screen anyway
 IN_FLIGHT = 2  # live pictures that the page has not answered for; more would only be late
 PATIENCE = 1.0  # seconds without an answer after which a page is taken to be gone, or asleep
+LEAST = 256  # pixels; a picture of less is a stamp outside the widget
 
 
 class PictureGrid(PixelCanvas):
@@ -85,14 +86,20 @@ class PictureGrid(PixelCanvas):
             self._put("pictures", shown, header, [shown], keep=keep)
 
     def picture(self) -> Image.Image | None:
-        """All of them on a sheet; None before there are any."""
+        """All of them on a sheet, large enough to be seen; None before there are any."""
         if self._last is None or not len(self._last[0]):
             return None
-        return Image.fromarray(sheet(self._last[0], columns=self._last[1]["columns"] or None))
+        return enlarged(Image.fromarray(sheet(self._last[0], columns=self._last[1]["columns"] or None)))
 
     def _answered(self, _widget: Any, content: Any, _buffers: Any) -> None:
         if isinstance(content, dict) and content.get("kind") == "shown" and isinstance(content.get("sequence"), int):
             self._shown = max(self._shown, min(content["sequence"], self._sequence))
+
+
+def enlarged(picture: Image.Image) -> Image.Image:
+    """By a whole factor to at least `LEAST` pixels a side; larger ones stay."""
+    times = -(-LEAST // min(picture.size))
+    return picture.resize((picture.width * times, picture.height * times), Image.Resampling.NEAREST)
 
 
 def _shrunk(images: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -395,7 +395,7 @@ def test_the_first_page_sees_it_form_and_a_later_one_what_there_is(optimizer) ->
 def test_where_no_widget_runs_there_is_a_picture(optimizer) -> None:
     data = optimizer._repr_mimebundle_()
     data = data[0] if isinstance(data, tuple) else data
-    assert Image.open(io.BytesIO(data["image/png"])).size == (16, 16)
+    assert Image.open(io.BytesIO(data["image/png"])).size == (256, 256)  # of 16 × 16
 
 
 @pytest.mark.parametrize(("channels", "size"), [(1, (1, 16, 16)), (4, (4, 16, 12))])
