@@ -8,7 +8,6 @@ import time
 import traceback
 from collections import deque
 from dataclasses import replace
-from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets
@@ -23,6 +22,7 @@ from deepvis_widgets.synthesis.display import render, render_unscaled, sheet
 from deepvis_widgets.synthesis.parameterizations import parameterization
 from deepvis_widgets.synthesis.starts import start_pictures
 
+from .composite import inside, told
 from .exports import Exports
 from .keepsakes import Keepsakes, Kept
 from .optimizer_controls import Choice, Controls
@@ -32,7 +32,7 @@ from .pixel_canvas import with_png
 from .timeline import Timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
@@ -53,19 +53,6 @@ PAGE = 1.0  # seconds to wait for a first picture worth keeping, for where no wi
 BETWEEN = 0.04  # seconds between pictures: no one sees more
 REST = 0.3  # seconds that a slider must rest before the run starts over
 FRAME_MS = 80
-
-
-def told(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What a user's click raises is said in the widget; the comm layer would swallow it without a trace."""
-
-    @wraps(method)
-    def wrapped(self: FeatureOptimizer, *args: Any) -> None:
-        try:
-            method(self, *args)
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            self.tell(error)
-
-    return wrapped
 
 
 class FeatureOptimizer(ipywidgets.Box):
@@ -185,7 +172,7 @@ class FeatureOptimizer(ipywidgets.Box):
         """End the thread, and remove everything from the page."""
         self._closed = True
         self.optimization.close()
-        for widget in _inside(self):
+        for widget in list(inside(self)):
             widget.close()
         super().close()
 
@@ -369,10 +356,3 @@ def default_layer(inspector: Inspector) -> str:
     classes = [layer for layer in inspector.layers if layer.shape == (len(labels),) and "softmax" not in layer.kind.lower()]
     maps = [layer for layer in inspector.layers if len(layer.shape) == 3]
     return (classes or maps or inspector.layers)[-1].name
-
-
-def _inside(box: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
-    """All widgets in a box, and in the boxes in it."""
-    for child in getattr(box, "children", ()):
-        yield child
-        yield from _inside(child)

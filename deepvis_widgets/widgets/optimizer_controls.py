@@ -13,7 +13,7 @@ from deepvis_widgets.synthesis.declarations import Parameter
 from deepvis_widgets.synthesis.step_sizes import POLICIES, as_step_size
 
 from .sliders import Sliders
-from .typed import read_place, read_size, read_unit
+from .typed import read_place, read_size, read_unit, unit_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -226,9 +226,7 @@ class Controls:
             self._quiet = before
 
     def _names(self, layer: Layer) -> list[str]:
-        """For each unit of a layer that has one a class, its number and name: 12 · tarantula."""
-        labels = self.inspector.model.labels
-        return [f"{i} · {label}" for i, label in enumerate(labels)] if labels and len(labels) == layer.units else []
+        return unit_names(layer, self.inspector.model.labels)
 
     def _describe_layer(self) -> None:
         layer = self.inspector.layer(self.layer.value)

@@ -6,7 +6,6 @@ import math
 import tempfile
 import threading
 import traceback
-from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +21,7 @@ from deepvis_widgets.models import load
 from deepvis_widgets.synthesis import PRESETS, Regularization, Result, Sweep
 from deepvis_widgets.synthesis.display import render
 
+from .composite import inside, told
 from .exports import Exports
 from .feature_optimizer import FeatureOptimizer, default_layer
 from .lab_panel import AS_SWEPT, LabPanel
@@ -29,7 +29,7 @@ from .lab_panes import FigurePane, PickedPane, written
 from .picture_grid import PictureGrid
 from .pixel_canvas import with_png
 from .sliders import Sliders
-from .typed import read_unit
+from .typed import read_unit, unit_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -48,19 +48,6 @@ class Steered(Protocol):
 
     model: VisionModel
     regularization: Regularization
-
-
-def told(method: Callable[..., Any]) -> Callable[..., Any]:
-    """What a user's click raises is said in the widget; the comm layer would swallow it without a trace."""
-
-    @wraps(method)
-    def wrapped(self: RegularizationLab, *args: Any) -> None:
-        try:
-            method(self, *args)
-        except Exception as error:  # noqa: BLE001 - whatever it is
-            self.tell(error)
-
-    return wrapped
 
 
 class RegularizationLab(ipywidgets.Box):
@@ -174,7 +161,7 @@ class RegularizationLab(ipywidgets.Box):
     def close(self) -> None:
         """End the thread, and remove everything from the page."""
         self.job.close()
-        for widget in list(_within(self)):
+        for widget in list(inside(self)):
             widget.close()
         super().close()
 
@@ -217,9 +204,7 @@ class RegularizationLab(ipywidgets.Box):
 
     def _name_units(self, unit: int = 0) -> None:
         """The units of the layer chosen have names where they are classes."""
-        layer, labels = self._inspector.layer(self.panel.layer), self.model.labels
-        named = labels is not None and len(labels) == layer.units
-        names = [f"{number} · {label}" for number, label in enumerate(labels or ())] if named else []
+        names = unit_names(self._inspector.layer(self.panel.layer), self.model.labels)
         self.panel.unit_names = names
         self.panel.unit = names[unit] if 0 <= unit < len(names) else str(unit)
 
@@ -336,10 +321,3 @@ class RegularizationLab(ipywidgets.Box):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         return with_png(super()._repr_mimebundle_(**kwargs), self.picture())
-
-
-def _within(box: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
-    """All widgets in a box, and in the boxes in it."""
-    for child in getattr(box, "children", ()):
-        yield child
-        yield from _within(child)

@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from deepvis_widgets.activations import Layer
 
 
+def unit_names(layer: Layer, labels: Sequence[str] | None) -> list[str]:
+    """For each unit of a layer that has one a class, its number and name: 12 · tarantula."""
+    return [f"{unit} · {label}" for unit, label in enumerate(labels)] if labels and len(labels) == layer.units else []
+
+
 def read_unit(text: str, layer: Layer, names: Sequence[str] = ()) -> int:
     """A unit's number from what was typed: the number, or enough of a name.
 

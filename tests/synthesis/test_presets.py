@@ -26,6 +26,11 @@ def test_at_the_papers_size_nothing_changes() -> None:
     assert all(preset.at((227, 227)) == preset for preset in PRESETS.values())
 
 
+def test_todays_usual_size_takes_the_papers_numbers_as_they_are() -> None:
+    assert all(preset.at((224, 224)) == preset for preset in PRESETS.values())
+    assert PRESETS["smooth"].at((220, 220)) != PRESETS["smooth"]
+
+
 def test_smaller_sizes_have_narrower_widths_weaker_decay_and_higher_rates() -> None:
     small = PRESETS["smooth"].at((64, 64))
     assert small.regularization == Regularization(decay=2.8e-5, blur_sigma=0.5, blur_every=4)
